@@ -1,0 +1,43 @@
+/**
+ * A member of the ClusterSet as the others know it: who it is, what it exports, whom it trusts, and
+ * how fresh that knowledge is. Silence makes a record stale, with an age; it never makes it empty.
+ */
+
+import type { SocketAddress } from './address.ts';
+import type { Locality } from './locality.ts';
+import type { ClusterName } from './names.ts';
+import type { ExportedService } from './service.ts';
+import type { TrustDomain } from './spiffe-id.ts';
+import type { TrustBundle } from './trust-bundle.ts';
+
+export interface ClusterConfig {
+  readonly name: ClusterName;
+  /** Made anew by each agent process. */
+  readonly instance: string;
+  readonly trustDomain: TrustDomain;
+  readonly locality: Locality;
+  /** Clusters of one network reach each other's sidecars directly; others go through a gateway. */
+  readonly network: string;
+  readonly gateways: readonly SocketAddress[];
+  /** Version of the software that published the record. */
+  readonly version: string;
+}
+
+export type Freshness =
+  | { readonly kind: 'live' }
+  | { readonly kind: 'stale'; readonly sinceMs: number; readonly reason: StaleReason };
+
+export type StaleReason =
+  /** The cluster's own lease ran out: its agent is silent. */
+  | 'lease-expired'
+  /** This observer lost the registry. */
+  | 'registry-unreachable'
+  /** Loaded from this observer's disk, not confirmed since. */
+  | 'loaded-from-disk';
+
+export interface ClusterRecord {
+  readonly config: ClusterConfig;
+  readonly bundle: TrustBundle;
+  readonly exports: readonly ExportedService[];
+  readonly freshness: Freshness;
+}
