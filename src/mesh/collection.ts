@@ -47,7 +47,10 @@ export class Table<K, V> implements Collection<K, V> {
     for (const change of changes) {
       if (change.kind === 'delete') {
         if (this.#rows.delete(change.key)) effective.push(change);
-      } else if (!this.#rows.has(change.key) || !sameValue(this.#rows.get(change.key), change.value)) {
+      } else if (
+        !this.#rows.has(change.key) ||
+        !sameValue(this.#rows.get(change.key), change.value)
+      ) {
         this.#rows.set(change.key, change.value);
         effective.push(change);
       }
@@ -105,7 +108,8 @@ export function sameValue(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (a instanceof Uint8Array || b instanceof Uint8Array) {
-    if (!(a instanceof Uint8Array) || !(b instanceof Uint8Array) || a.length !== b.length) return false;
+    if (!(a instanceof Uint8Array) || !(b instanceof Uint8Array) || a.length !== b.length)
+      return false;
     return a.every((byte, i) => byte === b[i]);
   }
   if (Array.isArray(a) || Array.isArray(b)) {

@@ -5,8 +5,8 @@
  * two identities in one string. Workload IDs here are `spiffe://<trust-domain>/ns/<ns>/sa/<sa>`.
  */
 
-import type { Branded, ClusterName, Namespace, ServiceAccount } from './names.ts';
 import { MeshError } from './errors.ts';
+import type { Branded, ClusterName, Namespace, ServiceAccount } from './names.ts';
 
 export type TrustDomain = Branded<string, 'TrustDomain'>;
 export type SpiffeId = Branded<string, 'SpiffeId'>;
@@ -21,7 +21,12 @@ const PATH_SEGMENT = /^[a-zA-Z0-9._-]+$/;
 const SCHEME = 'spiffe://';
 
 export type ParsedSpiffeId =
-  | { readonly kind: 'ok'; readonly id: SpiffeId; readonly trustDomain: TrustDomain; readonly path: string }
+  | {
+      readonly kind: 'ok';
+      readonly id: SpiffeId;
+      readonly trustDomain: TrustDomain;
+      readonly path: string;
+    }
   | { readonly kind: 'invalid'; readonly reason: string };
 
 /** Never throws: what peers present is data. An ID without a path is legal (a trust domain's own). */
@@ -55,7 +60,10 @@ export function parseSpiffeId(text: string): ParsedSpiffeId {
 export function requireSpiffeId(text: string): SpiffeId {
   const parsed = parseSpiffeId(text);
   if (parsed.kind === 'ok') return parsed.id;
-  throw new MeshError('NAME_INVALID', `SPIFFE ID ${JSON.stringify(text.slice(0, 200))}: ${parsed.reason}`);
+  throw new MeshError(
+    'NAME_INVALID',
+    `SPIFFE ID ${JSON.stringify(text.slice(0, 200))}: ${parsed.reason}`,
+  );
 }
 
 /** Throws NAME_INVALID. */

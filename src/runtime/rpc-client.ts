@@ -1,0 +1,140 @@
+/**
+ * Typed gRPC calls over one TLS connection.
+ *
+ * A channel lives as long as one connection attempt of its owner: reconnecting opens a new one, with
+ * whatever certificate is current by then, so rotation needs no reload path here. Who the peer must be
+ * is the caller's business, passed in as `checkServerIdentity`.
+ */
+
+import type { ConnectionOptions, SecureContext } from 'node:tls';
+import {
+  ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { formatAddress, type SocketAddress } from '../mesh/address.ts';
+import { MeshError } from '../mesh/errors.ts';
+import { fromStatus, RPC_KEEPALIVE, type RpcMethod } from './rpc.ts';
+
+export interface RpcTls {
+  readonly secureContext: SecureContext;
+  readonly checkServerIdentity: NonNullable<ConnectionOptions['checkServerIdentity']>;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Unary only; streams live until aborted. */
+  readonly deadlineMs?: number;
+}
+
+/** Control-plane servers are verified by SPIFFE ID; the server name only avoids an IP literal there. */
+const CONTROL_SERVER_NAME = 'control.isthmus.internal';
+
+export class RpcChannel {
+  readonly #client: Client;
+  readonly #serviceName: string;
+  readonly #target: string;
+
+  constructor(definition: { readonly fullName: string }, address: SocketAddress, tls: RpcTls) {
+    this.#serviceName = definition.fullName;
+    this.#target = formatAddress(address);
+    this.#client = new Client(
+      this.#target,
+      ChannelCredentials.createFromSecureContext(tls.secureContext, {
+        checkServerIdentity: tls.checkServerIdentity,
+      }),
+      {
+        ...RPC_KEEPALIVE,
+        'grpc.ssl_target_name_override': CONTROL_SERVER_NAME,
+        'grpc.use_local_subchannel_pool': 1,
+        'grpc.enable_retries': 0,
+      },
+    );
+  }
+
+  unary<Req, Res>(
+    method: RpcMethod<Req, Res>,
+    request: Req,
+    options: CallOptions = {},
+  ): Promise<Res> {
+    return new Promise((resolve, reject) => {
+      const call = this.#client.makeUnaryRequest<Req, Res>(
+        this.#path(method),
+        message => Buffer.from(method.requestType.encode(message).finish()),
+        bytes => method.responseType.decode(bytes),
+        request,
+        new Metadata(),
+        { deadline: Date.now() + (options.deadlineMs ?? 5_000) },
+        (error, response) => {
+          options.signal?.removeEventListener('abort', cancel);
+          if (error !== null) reject(fromStatus(error, this.#target));
+          else if (response === undefined)
+            reject(new MeshError('PROTOCOL_VIOLATION', `${this.#target}: empty response`));
+          else resolve(response);
+        },
+      );
+      const cancel = (): void => call.cancel();
+      options.signal?.addEventListener('abort', cancel, { once: true });
+      if (options.signal?.aborted === true) cancel();
+    });
+  }
+
+  serverStream<Req, Res>(
+    method: RpcMethod<Req, Res>,
+    request: Req,
+    signal: AbortSignal,
+  ): AsyncIterable<Res> {
+    const call = this.#client.makeServerStreamRequest<Req, Res>(
+      this.#path(method),
+      message => Buffer.from(method.requestType.encode(message).finish()),
+      bytes => method.responseType.decode(bytes),
+      request,
+      new Metadata(),
+      {},
+    );
+    return this.#messages(call, signal);
+  }
+
+  duplex<Req, Res>(
+    method: RpcMethod<Req, Res>,
+    signal: AbortSignal,
+  ): { readonly send: (message: Req) => void; readonly messages: AsyncIterable<Res> } {
+    const call = this.#client.makeBidiStreamRequest<Req, Res>(
+      this.#path(method),
+      message => Buffer.from(method.requestType.encode(message).finish()),
+      bytes => method.responseType.decode(bytes),
+      new Metadata(),
+      {},
+    );
+    return { send: message => void call.write(message), messages: this.#messages(call, signal) };
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #path(method: { readonly name: string }): string {
+    return `/${this.#serviceName}/${method.name}`;
+  }
+
+  /** Ends quietly on abort; throws the server's MeshError or PEER_UNAVAILABLE otherwise. */
+  async *#messages<Res>(
+    call: ClientReadableStream<Res> | ClientDuplexStream<never, Res>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Res, void> {
+    const cancel = (): void => call.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
+    try {
+      for await (const message of call) yield message as Res;
+    } catch (error) {
+      if (!signal.aborted) throw fromStatus(error as ServiceError, this.#target);
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      call.cancel();
+    }
+  }
+}
