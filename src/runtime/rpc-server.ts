@@ -6,6 +6,7 @@
  * generators; what they throw becomes a status, and one failed call never touches another.
  */
 
+import type { EventEmitter } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
 import {
   type handleBidiStreamingCall,
@@ -185,7 +186,7 @@ function contextOf(
     | ServerDuplexStream<unknown, unknown>,
 ): CallContext {
   const cancelled = new AbortController();
-  call.once('cancelled', () => cancelled.abort());
+  (call as EventEmitter).once('cancelled', () => cancelled.abort());
   if (call.cancelled) cancelled.abort();
   return {
     peerCertificate: call.getAuthContext().sslPeerCertificate?.raw,
