@@ -1,0 +1,114 @@
+/**
+ * Keeps one process's SVID fresh: a new key and certificate at half its life, on disk and in memory.
+ *
+ * A failed renewal changes nothing but the log: the SVID in hand serves until it expires, which
+ * `current().notAfterMs` shows. The wall clock is read again every minute, so a laptop that slept past
+ * its renewal renews when it wakes.
+ */
+
+import { isMeshError, MeshError } from '../mesh/errors.ts';
+import type { Logger } from '../runtime/log.ts';
+import { Backoff, sleep as sleepFor } from '../runtime/supervise.ts';
+import { BACKDATE_MS } from './certificate.ts';
+import { createCsr } from './csr.ts';
+import { generateSvidKey, parseSvid, type Svid, type SvidSource } from './svid.ts';
+
+export interface IdentityKeeperOptions {
+  readonly initial: Svid;
+  /** Asks the authority; the chain is leaf first, DER. */
+  readonly obtain: (
+    csrDer: Buffer,
+    signal: AbortSignal,
+  ) => Promise<{ readonly chain: readonly Uint8Array[] }>;
+  /** Where the SVID survives a restart, such as `svid => saveSvid(dir, svid)`. */
+  readonly save: (svid: Svid) => Promise<void>;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly random?: () => number;
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+const CLOCK_CHECK_MS = 60_000;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+
+export class IdentityKeeper implements SvidSource {
+  readonly name = 'identity';
+  readonly #options: IdentityKeeperOptions;
+  readonly #random: () => number;
+  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly #observers = new Set<() => void>();
+  #svid: Svid;
+
+  constructor(options: IdentityKeeperOptions) {
+    this.#options = options;
+    this.#random = options.random ?? Math.random;
+    this.#sleep = options.sleep ?? sleepFor;
+    this.#svid = options.initial;
+  }
+
+  current(): Svid {
+    return this.#svid;
+  }
+
+  observe(observer: () => void): () => void {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { log, now } = this.#options;
+    const backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS, this.#random);
+    let renewAtMs = renewalTime(this.#svid, this.#random);
+    while (!signal.aborted) {
+      const waitMs = renewAtMs - now();
+      if (waitMs > 0) {
+        await this.#sleep(Math.min(waitMs, CLOCK_CHECK_MS), signal);
+        continue;
+      }
+      try {
+        await this.#renew(signal);
+        backoff.reset();
+        renewAtMs = Math.max(renewalTime(this.#svid, this.#random), now() + RETRY_FIRST_MS);
+      } catch (error) {
+        if (!isMeshError(error)) throw error;
+        const expires = new Date(this.#svid.notAfterMs).toISOString();
+        if (!signal.aborted) log.warn({ error, id: this.#svid.id, expires }, 'svid not renewed');
+        renewAtMs = now() + backoff.next();
+      }
+    }
+  }
+
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { log, obtain } = this.#options;
+    const key = generateSvidKey();
+    const { chain } = await obtain(createCsr(key, this.#svid.id), signal);
+    const svid = parseSvid(chain, key);
+    if (svid.id !== this.#svid.id) {
+      throw new MeshError(
+        'CERTIFICATE_INVALID',
+        `asked for a certificate of "${this.#svid.id}", was given one of "${svid.id}"`,
+      );
+    }
+    this.#svid = svid;
+    for (const observer of [...this.#observers]) observer();
+    log.info({ id: svid.id, expires: new Date(svid.notAfterMs).toISOString() }, 'svid renewed');
+    await this.#save(svid);
+  }
+
+  /** A full disk must not cost the process its fresh certificate. */
+  async #save(svid: Svid): Promise<void> {
+    const { log, save } = this.#options;
+    try {
+      await save(svid);
+    } catch (error) {
+      log.error({ error, id: svid.id }, 'svid not saved');
+    }
+  }
+}
+
+/** Half its life, give or take a tenth: proxies that started together do not renew together. */
+function renewalTime(svid: Svid, random: () => number): number {
+  const bornMs = svid.notBeforeMs + BACKDATE_MS;
+  return bornMs + (svid.notAfterMs - bornMs) * (0.4 + random() * 0.2);
+}

@@ -1,0 +1,65 @@
+/**
+ * A trust domain's roots as a file an operator hands over: how a process knows whom to trust before it
+ * has spoken to anyone (`trust-root.pem`, `clusterset-root.pem`).
+ */
+
+import { MeshError } from '../mesh/errors.ts';
+import { parseSpiffeId, type TrustDomain } from '../mesh/spiffe-id.ts';
+import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import { readPrivateFile, writePrivateFile } from '../runtime/state-file.ts';
+import { type ParsedCertificate, parseCertificate } from './parsed-certificate.ts';
+import { certificatesPem, parseCertificatesFile } from './pem.ts';
+
+/** SPIFFE's advice where a bundle gives no hint: five minutes. */
+export const REFRESH_HINT_SECONDS = 300;
+
+export async function saveRoots(path: string, bundle: TrustBundle): Promise<void> {
+  await writePrivateFile(path, certificatesPem(bundle.x509Authorities));
+}
+
+/** Throws FILE_UNREADABLE (also when missing), FILE_PERMISSIONS, CERTIFICATE_INVALID. */
+export async function loadRoots(path: string): Promise<TrustBundle> {
+  const content = await readPrivateFile(path);
+  if (content === undefined) {
+    throw new MeshError(
+      'FILE_UNREADABLE',
+      `"${path}" does not exist; copy it from where this process's trust was set up`,
+    );
+  }
+  try {
+    return bundleOf(parseCertificatesFile(path, content).map(parseCertificate));
+  } catch (cause) {
+    throw new MeshError('CERTIFICATE_INVALID', `"${path}": ${(cause as Error).message}`, { cause });
+  }
+}
+
+/**
+ * The bundle that these roots are, in the trust domain that their own URI names say. Its sequence is the
+ * youngest root's birth in seconds: it grows with every new root, also when an authority is made anew.
+ */
+export function bundleOf(roots: readonly ParsedCertificate[]): TrustBundle {
+  const trustDomains = new Set(roots.map(trustDomainOfRoot));
+  const [trustDomain] = trustDomains;
+  if (trustDomain === undefined || trustDomains.size > 1) {
+    throw new MeshError('CERTIFICATE_INVALID', 'roots must be of one trust domain');
+  }
+  return {
+    trustDomain,
+    sequence: Math.floor(Math.max(...roots.map(root => root.notBeforeMs)) / 1000),
+    refreshHintSeconds: REFRESH_HINT_SECONDS,
+    x509Authorities: roots.map(root => root.der),
+  };
+}
+
+/** X509-SVID §2: a signing certificate's SPIFFE ID is its trust domain's, without a path. */
+function trustDomainOfRoot(root: ParsedCertificate): TrustDomain {
+  const [uri, ...others] = root.uris;
+  const parsed = parseSpiffeId(uri ?? '');
+  if (root.isCa && others.length === 0 && parsed.kind === 'ok' && parsed.path === '') {
+    return parsed.trustDomain;
+  }
+  throw new MeshError(
+    'CERTIFICATE_INVALID',
+    `certificate "${root.x509.serialNumber}" is not a root that names its trust domain`,
+  );
+}
