@@ -1,0 +1,300 @@
+/**
+ * The registry's records as mesh nouns, and their protobuf form.
+ *
+ * What one cluster tells the others travels as these records: from the agent to the registry, in the
+ * store, and back out to every agent. Decoding validates everything a reader relies on and throws
+ * REQUEST_INVALID naming the field and the value found; it never trusts the sender. Which cluster a
+ * record belongs to is never in the record itself: the registry knows it from the certificate.
+ */
+
+import type { SocketAddress } from '../mesh/address.ts';
+import type { ClusterConfig } from '../mesh/cluster.ts';
+import { isMeshError, MeshError, messageOf } from '../mesh/errors.ts';
+import type { Locality } from '../mesh/locality.ts';
+import {
+  type ClusterName,
+  type Namespace,
+  parseClusterName,
+  parseNamespace,
+  parseServiceName,
+  parseWorkloadName,
+  type ServiceName,
+} from '../mesh/names.ts';
+import type { Endpoint, ServicePort } from '../mesh/service.ts';
+import { parseTrustDomain, requireSpiffeId, type TrustDomain } from '../mesh/spiffe-id.ts';
+import * as pb from './generated/isthmus/registry/v1/registry.ts';
+
+/** A service with more endpoints is published as several slices, numbered from 0. */
+export const SLICE_ENDPOINTS_MAX = 100;
+const SLICES_MAX = 1000;
+const PORTS_MAX = 32;
+const GATEWAYS_MAX = 16;
+/** Free text (locality, network, instance, version, host): bytes of UTF-8. */
+const TEXT_BYTES_MAX = 253;
+
+export type RegistryRecord =
+  | { readonly kind: 'config'; readonly config: ClusterConfig }
+  | { readonly kind: 'bundle'; readonly bundle: BundleRecord }
+  | { readonly kind: 'export-slice'; readonly slice: ExportSlice }
+  /** Written last: readers act on a cluster only once this is there. */
+  | { readonly kind: 'synced'; readonly instance: string }
+  /** Bound to the agent's lease. */
+  | { readonly kind: 'alive'; readonly instance: string };
+
+export interface BundleRecord {
+  readonly trustDomain: TrustDomain;
+  /** A SPIFFE bundle document, exactly as its trust domain wrote it; read it with wire/bundle-document.ts. */
+  readonly document: Uint8Array;
+}
+
+/** At most SLICE_ENDPOINTS_MAX endpoints of one exported service; every slice repeats the ports. */
+export interface ExportSlice {
+  readonly namespace: Namespace;
+  readonly name: ServiceName;
+  readonly slice: number;
+  readonly ports: readonly ServicePort[];
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** Names a record inside one cluster's part of the table. */
+export type RecordId =
+  | { readonly kind: 'config' | 'bundle' | 'synced' | 'alive' }
+  | {
+      readonly kind: 'export-slice';
+      readonly namespace: Namespace;
+      readonly name: ServiceName;
+      readonly slice: number;
+    };
+
+export interface StoredRecord {
+  readonly cluster: ClusterName;
+  readonly record: RegistryRecord;
+  /** Of the last write to this record. */
+  readonly revision: bigint;
+}
+
+export type RecordChange =
+  | { readonly kind: 'put'; readonly stored: StoredRecord }
+  | { readonly kind: 'delete'; readonly cluster: ClusterName; readonly id: RecordId };
+
+/** Where a watch stands; a revision means nothing outside its store. */
+export interface WatchPosition {
+  readonly storeId: string;
+  readonly revision: bigint;
+}
+
+export type RegistryUpdate =
+  | {
+      readonly kind: 'replace-all';
+      readonly position: WatchPosition;
+      readonly records: readonly StoredRecord[];
+    }
+  /** Empty right after a resume that missed nothing. */
+  | {
+      readonly kind: 'changes';
+      readonly position: WatchPosition;
+      readonly changes: readonly RecordChange[];
+    };
+
+export function idOf(record: RegistryRecord): RecordId {
+  if (record.kind !== 'export-slice') return { kind: record.kind };
+  const { namespace, name, slice } = record.slice;
+  return { kind: 'export-slice', namespace, name, slice };
+}
+
+export function encodeRecord(record: RegistryRecord): pb.Record {
+  switch (record.kind) {
+    case 'config':
+      return { kind: { $case: 'config', value: encodeConfig(record.config) } };
+    case 'bundle': {
+      const { trustDomain, document } = record.bundle;
+      return { kind: { $case: 'bundle', value: { trustDomain, document: Buffer.from(document) } } };
+    }
+    case 'export-slice':
+      return { kind: { $case: 'exportSlice', value: encodeSlice(record.slice) } };
+    case 'synced':
+      return { kind: { $case: 'synced', value: { instance: record.instance } } };
+    case 'alive':
+      return { kind: { $case: 'alive', value: { instance: record.instance } } };
+  }
+}
+
+/** `cluster` is the record's owner, known from its certificate or its key. Throws REQUEST_INVALID. */
+export function decodeRecord(message: pb.Record | undefined, cluster: ClusterName): RegistryRecord {
+  return refusing(() => {
+    switch (message?.kind?.$case) {
+      case 'config':
+        return { kind: 'config', config: decodeConfig(message.kind.value) };
+      case 'bundle': {
+        const { trustDomain, document } = message.kind.value;
+        return { kind: 'bundle', bundle: { trustDomain: parseTrustDomain(trustDomain), document } };
+      }
+      case 'exportSlice':
+        return { kind: 'export-slice', slice: decodeSlice(message.kind.value, cluster) };
+      case 'synced':
+        return { kind: 'synced', instance: text('instance', message.kind.value.instance) };
+      case 'alive':
+        return { kind: 'alive', instance: text('instance', message.kind.value.instance) };
+      case undefined:
+        throw invalid('record has no kind this version knows');
+    }
+  });
+}
+
+/** A record as the store keeps it. */
+export function formatRecord(record: RegistryRecord): Uint8Array {
+  return pb.Record.encode(encodeRecord(record)).finish();
+}
+
+/** Throws REQUEST_INVALID for anything `formatRecord` does not write. */
+export function parseRecord(bytes: Uint8Array, cluster: ClusterName): RegistryRecord {
+  let message: pb.Record;
+  try {
+    message = pb.Record.decode(bytes);
+  } catch (error) {
+    throw invalid(`record of ${bytes.length} bytes is not protobuf: ${messageOf(error)}`);
+  }
+  return decodeRecord(message, cluster);
+}
+
+export function encodeRecordId(id: RecordId): pb.RecordId {
+  if (id.kind !== 'export-slice') {
+    return { kind: { $case: 'singleton', value: SINGLETON[id.kind] } };
+  }
+  const { namespace, name, slice } = id;
+  return { kind: { $case: 'slice', value: { namespace, service: name, slice } } };
+}
+
+/** Throws REQUEST_INVALID. */
+export function decodeRecordId(message: pb.RecordId | undefined): RecordId {
+  return refusing(() => {
+    const kind = message?.kind;
+    if (kind?.$case === 'slice') return { kind: 'export-slice', ...decodeSliceId(kind.value) };
+    for (const name of SINGLETON_KINDS) if (SINGLETON[name] === kind?.value) return { kind: name };
+    throw invalid('record id names no record this version knows');
+  });
+}
+
+const SINGLETON_KINDS = ['config', 'bundle', 'synced', 'alive'] as const;
+const SINGLETON = {
+  config: pb.Singleton.CONFIG,
+  bundle: pb.Singleton.BUNDLE,
+  synced: pb.Singleton.SYNCED,
+  alive: pb.Singleton.ALIVE,
+} as const;
+
+function encodeConfig(config: ClusterConfig): pb.ClusterConfig {
+  return { ...config, locality: { ...config.locality }, gateways: [...config.gateways] };
+}
+
+function decodeConfig(config: pb.ClusterConfig): ClusterConfig {
+  return {
+    name: parseClusterName(config.name),
+    instance: text('instance', config.instance),
+    trustDomain: parseTrustDomain(config.trustDomain),
+    locality: decodeLocality(config.locality),
+    network: text('network', config.network),
+    gateways: atMost('gateways', GATEWAYS_MAX, config.gateways).map(decodeAddress),
+    version: text('version', config.version),
+  };
+}
+
+function encodeSlice({ namespace, name, slice, ports, endpoints }: ExportSlice): pb.ExportSlice {
+  return {
+    id: { namespace, service: name, slice },
+    ports: [...ports],
+    endpoints: endpoints.map(({ workload, spiffeId, locality, address }) => ({
+      workload,
+      spiffeId,
+      locality,
+      address,
+    })),
+  };
+}
+
+function decodeSlice(slice: pb.ExportSlice, cluster: ClusterName): ExportSlice {
+  return {
+    ...decodeSliceId(slice.id),
+    ports: atMost('ports', PORTS_MAX, slice.ports).map(decodePort),
+    endpoints: atMost('endpoints', SLICE_ENDPOINTS_MAX, slice.endpoints).map(endpoint => ({
+      workload: parseWorkloadName(endpoint.workload),
+      cluster,
+      spiffeId: requireSpiffeId(endpoint.spiffeId),
+      locality: decodeLocality(endpoint.locality),
+      address: decodeAddress(endpoint.address),
+    })),
+  };
+}
+
+function decodeSliceId(
+  id: pb.SliceId | undefined,
+): Pick<ExportSlice, 'namespace' | 'name' | 'slice'> {
+  const { namespace, service, slice } = present('slice id', id);
+  if (slice >= SLICES_MAX) throw invalid(`slice "${slice}" must be below ${SLICES_MAX}`);
+  return { namespace: parseNamespace(namespace), name: parseServiceName(service), slice };
+}
+
+function decodePort({ port, protocol }: pb.ServicePort): ServicePort {
+  if (protocol !== 'http' && protocol !== 'tcp') {
+    throw invalid(`protocol ${shown(protocol)} must be "http" or "tcp"`);
+  }
+  return { port: portNumber(port), protocol };
+}
+
+function decodeLocality(locality: pb.Locality | undefined): Locality {
+  const { region, zone } = present('locality', locality);
+  return { region: text('region', region), zone: text('zone', zone) };
+}
+
+function decodeAddress(address: pb.SocketAddress | undefined): SocketAddress {
+  const { host, port } = present('address', address);
+  if (!/^[A-Za-z0-9._:-]{1,253}$/.test(host)) {
+    throw invalid(`host ${shown(host)} must be a DNS name or an IP address`);
+  }
+  return { host, port: portNumber(port) };
+}
+
+function portNumber(port: number): number {
+  if (port >= 1 && port <= 65535) return port;
+  throw invalid(`port "${port}" must be 1 to 65535`);
+}
+
+/** Free text that ends up in logs and tables: printable, bounded, possibly empty. */
+function text(field: string, value: string): string {
+  if (Buffer.byteLength(value) > TEXT_BYTES_MAX) {
+    throw invalid(`${field} ${shown(value)} is longer than ${TEXT_BYTES_MAX} bytes`);
+  }
+  if (/\p{C}/u.test(value)) throw invalid(`${field} ${shown(value)} has an unprintable character`);
+  return value;
+}
+
+function present<T>(field: string, value: T | undefined): T {
+  if (value !== undefined) return value;
+  throw invalid(`${field} is missing`);
+}
+
+function atMost<T>(field: string, max: number, items: readonly T[]): readonly T[] {
+  if (items.length <= max) return items;
+  throw new MeshError(
+    'LIMIT_EXCEEDED',
+    `${items.length} ${field} in one record; use at most ${max}`,
+  );
+}
+
+/** A name refused by the mesh's own parsers is the sender's fault here, not this process's. */
+function refusing<T>(decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (isMeshError(error, 'NAME_INVALID')) throw invalid(error.message);
+    throw error;
+  }
+}
+
+function invalid(message: string): MeshError {
+  return new MeshError('REQUEST_INVALID', message);
+}
+
+function shown(value: string): string {
+  return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+}
