@@ -82,27 +82,41 @@ export class AdminServer {
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
     const custom = this.#routes.get(`${method} ${url.pathname}`);
     if (custom !== undefined) return custom(request, response, url);
-    if (method !== 'GET') { sendJson(response, 405, { error: `${method} is not served here` }); return; }
+    if (method !== 'GET') {
+      sendJson(response, 405, { error: `${method} is not served here` });
+      return;
+    }
     switch (url.pathname) {
-      case '/live':
-        { sendJson(response, 200, { live: true }); return; }
-      case '/ready':
-        { this.#answerReady(response); return; }
-      case '/config':
-        { sendJson(response, 200, this.#config); return; }
+      case '/live': {
+        sendJson(response, 200, { live: true });
+        return;
+      }
+      case '/ready': {
+        this.#answerReady(response);
+        return;
+      }
+      case '/config': {
+        sendJson(response, 200, this.#config);
+        return;
+      }
       case '/metrics': {
         const text = await this.#metrics.metrics();
         response.writeHead(200, { 'content-type': this.#metrics.contentType }).end(text);
         return;
       }
-      case '/':
-        { sendJson(response, 200, { paths: this.#paths() }); return; }
+      case '/': {
+        sendJson(response, 200, { paths: this.#paths() });
+        return;
+      }
       default: {
         const read = /^\/debug\/([a-z-]+)$/.exec(url.pathname)?.[1];
         const debug = read === undefined ? undefined : this.#debug.get(read);
-        if (debug === undefined)
-          { sendJson(response, 404, { error: 'no such path', paths: this.#paths() }); return; }
-        sendJson(response, 200, debug()); return;
+        if (debug === undefined) {
+          sendJson(response, 404, { error: 'no such path', paths: this.#paths() });
+          return;
+        }
+        sendJson(response, 200, debug());
+        return;
       }
     }
   }

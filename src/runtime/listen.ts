@@ -21,7 +21,10 @@ export function listen(server: Server, address: SocketAddress): Promise<SocketAd
 /** Stops accepting; resolves when the last connection is gone. */
 export function closeServer(server: Server): Promise<void> {
   return new Promise(resolve => {
-    if (!server.listening) { resolve(); return; }
+    if (!server.listening) {
+      resolve();
+      return;
+    }
     server.close(() => resolve());
   });
 }
