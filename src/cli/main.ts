@@ -3,9 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { isMeshError, messageOf } from '../mesh/errors.ts';
+import { type ErrorCode, isMeshError, messageOf } from '../mesh/errors.ts';
+import { requireSpiffeId } from '../mesh/spiffe-id.ts';
 import { callThrough } from './call.ts';
 import type { DemoOptions } from './demo/demo.ts';
+import { enrolProxy } from './enrol.ts';
 import { findSidecar, readFleet } from './fleet.ts';
 import { initClusterSetDir } from './init.ts';
 import { formatStatus, gatherStatus } from './status.ts';
@@ -14,6 +16,11 @@ import { style, table } from './text.ts';
 /** 0 as asked, 1 it ran and found something wrong, 2 it could not be understood. */
 const FOUND_WRONG = 1;
 const USAGE = 2;
+const USAGE_CODES: ReadonlySet<ErrorCode> = new Set([
+  'CONFIG_INVALID',
+  'CONFIG_UNREADABLE',
+  'NAME_INVALID',
+]);
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -23,7 +30,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     process.stderr.write(`${style('error:', 'red')} ${messageOf(error)}\n`);
-    process.exitCode = isMeshError(error) && error.code.startsWith('CONFIG') ? USAGE : FOUND_WRONG;
+    process.exitCode = isMeshError(error) && USAGE_CODES.has(error.code) ? USAGE : FOUND_WRONG;
   }
 }
 
@@ -83,6 +90,22 @@ function createProgram(): Command {
     .requiredOption('--cluster <names...>', 'member clusters, such as east west')
     .action(async (dir: string, options: { clusterSet: string; cluster: string[] }) => {
       process.stdout.write(await initClusterSetDir(dir, options.clusterSet, options.cluster));
+    });
+
+  program
+    .command('enrol')
+    .description(
+      "make a one-time join token for a proxy; needs access to the agent's state directory",
+    )
+    .argument('<spiffe-id>', 'whom to admit, such as spiffe://east.example/ns/shop/sa/web')
+    .requiredOption('--agent-state-dir <dir>', 'state directory of the cluster agent')
+    .requiredOption(
+      '--state-dir <dir>',
+      "the proxy's state directory, where token and trust root are put",
+    )
+    .action(async (id: string, options: { agentStateDir: string; stateDir: string }) => {
+      await enrolProxy({ id: requireSpiffeId(id), ...options });
+      process.stdout.write(`${options.stateDir} admits one start as ${id} within 10m\n`);
     });
 
   program

@@ -22,7 +22,7 @@ export async function tellLocality(world: World, narrator: Narrator): Promise<vo
       outcome => outcome.servedBy !== undefined,
       MOVED_WITHIN_MS,
     );
-    await load.first(_ => load.outcomes.length >= REQUESTS_PER_SECOND, MOVED_WITHIN_MS);
+    await load.first(() => load.outcomes.length >= REQUESTS_PER_SECOND, MOVED_WITHIN_MS);
     const before = new Set(load.outcomes.map(outcome => outcome.servedBy));
     narrator.check(
       'before: east answers its own calls',
