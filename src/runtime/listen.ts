@@ -1,6 +1,6 @@
 /** Binding and closing server sockets, with errors that say which address and what to do. */
 
-import type { Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
 import { MeshError } from '../mesh/errors.ts';
 
@@ -28,6 +28,25 @@ export function closeServer(server: Server): Promise<void> {
     server.close(() => resolve());
   });
 }
+
+/**
+ * An address that is free now, for a program that must be told its port. Below the ephemeral range
+ * (32768 on Linux), so that no outgoing connection takes it in the meantime.
+ */
+export async function findFreeAddress(host: string): Promise<SocketAddress> {
+  for (let attempt = 0; ; attempt++) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const server = createServer();
+    try {
+      const bound = await listen(server, { host, port });
+      await closeServer(server);
+      return bound;
+    } catch (error) {
+      if (attempt >= FREE_ADDRESS_ATTEMPTS) throw error;
+    }
+  }
+}
+const FREE_ADDRESS_ATTEMPTS = 50;
 
 function describe(error: NodeJS.ErrnoException, address: SocketAddress): MeshError {
   const where = `"${formatAddress(address)}"`;

@@ -1,12 +1,12 @@
 /** A real etcd for `demo --etcd`: one member on loopback, its data in the run folder. */
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { formatAddress, type SocketAddress } from '../../mesh/address.ts';
 import { MeshError } from '../../mesh/errors.ts';
-import { listen } from '../../runtime/listen.ts';
+import { findFreeAddress } from '../../runtime/listen.ts';
 import { accepting, type ProcessSpec } from './processes.ts';
 
 export interface DemoEtcd {
@@ -16,7 +16,13 @@ export interface DemoEtcd {
 
 /** Throws PEER_UNAVAILABLE with what to install when there is no etcd on PATH. */
 export async function describeEtcd(runDir: string): Promise<DemoEtcd> {
-  const [client, peer] = [await freeAddress(), await freeAddress()];
+  if (spawnSync('etcd', ['--version']).error !== undefined) {
+    throw new MeshError(
+      'PEER_UNAVAILABLE',
+      'no "etcd" on PATH; install it, such as: apt-get install etcd-server',
+    );
+  }
+  const [client, peer] = [await findFreeAddress('127.0.0.1'), await findFreeAddress('127.0.0.1')];
   const ready = accepting(client);
   return {
     client,
@@ -47,19 +53,4 @@ export function withEtcdStore(configFile: string, etcd: SocketAddress, target: s
   const document = parseDocument(readFileSync(configFile, 'utf8'));
   document.set('store', { kind: 'etcd', endpoints: [formatAddress(etcd)] });
   writeFileSync(target, document.toString());
-}
-
-export function etcdMissing(cause: unknown): MeshError {
-  return new MeshError(
-    'PEER_UNAVAILABLE',
-    'no "etcd" on PATH; install it, such as: apt-get install etcd-server',
-    { cause },
-  );
-}
-
-async function freeAddress(): Promise<SocketAddress> {
-  const server = createServer();
-  const bound = await listen(server, { host: '127.0.0.1', port: 0 });
-  await new Promise(resolve => server.close(resolve));
-  return bound;
 }
