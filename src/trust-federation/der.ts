@@ -8,21 +8,44 @@
  */
 
 import { createRequire } from 'node:module';
-import type forge from 'node-forge';
 
-export type Asn1 = forge.asn1.Asn1;
-
-interface DecodeOptions {
-  readonly strict: boolean;
-  readonly parseAllBytes: boolean;
-  readonly decodeBitStrings: boolean;
-  readonly maxDepth: number;
+/** A node of forge's tree; a primitive's value is a string of bytes. */
+export interface Asn1 {
+  readonly tagClass: number;
+  readonly type: number;
+  readonly constructed: boolean;
+  readonly value: string | readonly Asn1[];
 }
-type Asn1Module = Omit<typeof forge.asn1, 'fromDer'> & {
-  fromDer(bytes: string, options: DecodeOptions): Asn1;
-};
 
-// The typings know only the whole package; this module of it has no side effects and no crypto.
+interface ByteBuffer {
+  getBytes(): string;
+}
+
+/** The part of `node-forge/lib/asn1.js` used here; the package's typings know only the whole of it. */
+interface Asn1Module {
+  readonly Class: Readonly<Record<'UNIVERSAL' | 'CONTEXT_SPECIFIC', number>>;
+  readonly Type: Readonly<Record<TypeName, number>>;
+  create(tagClass: number, type: number, constructed: boolean, value: string | Asn1[]): Asn1;
+  fromDer(bytes: string, options: Readonly<Record<string, boolean | number>>): Asn1;
+  toDer(node: Asn1): ByteBuffer;
+  oidToDer(dotted: string): ByteBuffer;
+  derToOid(bytes: string): string;
+  dateToUtcTime(date: Date): string;
+  dateToGeneralizedTime(date: Date): string;
+}
+
+type TypeName =
+  | 'BOOLEAN'
+  | 'INTEGER'
+  | 'BITSTRING'
+  | 'OCTETSTRING'
+  | 'OID'
+  | 'UTF8'
+  | 'SEQUENCE'
+  | 'SET'
+  | 'UTCTIME'
+  | 'GENERALIZEDTIME';
+
 const asn1 = createRequire(import.meta.url)('node-forge/lib/asn1.js') as Asn1Module;
 
 /** Certificates and CSRs need nine levels; recursion stops here whatever a peer sends. */
@@ -88,13 +111,8 @@ export function utf8String(text: string): Asn1 {
 export function time(ms: number): Asn1 {
   const date = new Date(ms);
   return date.getUTCFullYear() < 2050
-    ? asn1.create(Class.UNIVERSAL, Type.UTCTIME, false, asn1.dateToUtcTime(date) as string)
-    : asn1.create(
-        Class.UNIVERSAL,
-        Type.GENERALIZEDTIME,
-        false,
-        asn1.dateToGeneralizedTime(date) as string,
-      );
+    ? asn1.create(Class.UNIVERSAL, Type.UTCTIME, false, asn1.dateToUtcTime(date))
+    : asn1.create(Class.UNIVERSAL, Type.GENERALIZEDTIME, false, asn1.dateToGeneralizedTime(date));
 }
 /** `[tag] IMPLICIT` around a primitive. */
 export function tagged(tag: number, content: Uint8Array): Asn1 {
@@ -102,7 +120,7 @@ export function tagged(tag: number, content: Uint8Array): Asn1 {
 }
 /** `[tag]` around other values: EXPLICIT, or IMPLICIT SEQUENCE and SET. */
 export function taggedOf(tag: number, ...items: readonly Asn1[]): Asn1 {
-  return asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, true, [...items]);
+  return asn1.create(Class.CONTEXT_SPECIFIC, tag, true, [...items]);
 }
 
 /** The items of a SEQUENCE, SET or constructed tag. */
@@ -119,7 +137,7 @@ export function itemsOfSequence(node: Asn1 | undefined, what: string): readonly 
 
 export function oidOf(node: Asn1 | undefined, what: string): string {
   if (!isUniversal(node, Type.OID)) throw new DerError(`has no ${what} where one belongs`);
-  return asn1.derToOid(primitiveText(node, what) as never);
+  return asn1.derToOid(primitiveText(node, what));
 }
 
 export function bytesOf(node: Asn1 | undefined, what: string): Buffer {
@@ -151,16 +169,16 @@ export function booleanOf(node: Asn1 | undefined): boolean | undefined {
 }
 
 export function isTagged(node: Asn1 | undefined, tag: number): node is Asn1 {
-  return node?.tagClass === Class.CONTEXT_SPECIFIC && (node.type as number) === tag;
+  return node?.tagClass === Class.CONTEXT_SPECIFIC && node.type === tag;
 }
 
-function isUniversal(node: Asn1 | undefined, type: forge.asn1.Type): node is Asn1 {
+function isUniversal(node: Asn1 | undefined, type: number): node is Asn1 {
   return node?.tagClass === Class.UNIVERSAL && node.type === type;
 }
 
-function primitive(tagClass: forge.asn1.Class, type: number, content: Uint8Array): Asn1 {
+function primitive(tagClass: number, type: number, content: Uint8Array): Asn1 {
   const bytes = Buffer.from(content).toString(LATIN1);
-  return asn1.create(tagClass, type as forge.asn1.Type, false, bytes);
+  return asn1.create(tagClass, type, false, bytes);
 }
 
 function primitiveText(node: Asn1 | undefined, what: string): string {

@@ -59,8 +59,9 @@ export class IdentityKeeper implements SvidSource {
   async run(signal: AbortSignal): Promise<void> {
     const { log, now } = this.#options;
     const backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS, this.#random);
+    const stopping = (): boolean => signal.aborted;
     let renewAtMs = renewalTime(this.#svid, this.#random);
-    while (!signal.aborted) {
+    while (!stopping()) {
       const waitMs = renewAtMs - now();
       if (waitMs > 0) {
         await this.#sleep(Math.min(waitMs, CLOCK_CHECK_MS), signal);
@@ -73,7 +74,7 @@ export class IdentityKeeper implements SvidSource {
       } catch (error) {
         if (!isMeshError(error)) throw error;
         const expires = new Date(this.#svid.notAfterMs).toISOString();
-        if (!signal.aborted) log.warn({ error, id: this.#svid.id, expires }, 'svid not renewed');
+        if (!stopping()) log.warn({ error, id: this.#svid.id, expires }, 'svid not renewed');
         renewAtMs = now() + backoff.next();
       }
     }

@@ -58,16 +58,14 @@ export function meshClientTls(
   authorize: Authorizer,
   now: () => number,
 ): MeshClientTls {
+  const bundles = new Map([[bundle.trustDomain, bundle]]);
   return {
     ...(svid === undefined ? { minVersion: TLS_VERSION_MIN } : credentialsOf(svid)),
     ca: rootsPem([bundle]),
     rejectUnauthorized: true,
     // Replaces Node's comparison with a host name: mesh certificates carry none.
     checkServerIdentity: (_host, certificate) => {
-      const bundles = {
-        get: (name: string) => (name === bundle.trustDomain ? bundle : undefined),
-      };
-      const chain = chainOf(certificate as DetailedPeerCertificate);
+      const chain = chainOf(certificate);
       const verdict = verifyPeer(chain, bundles, authorize, now());
       return verdict.kind === 'accepted'
         ? undefined
@@ -85,10 +83,10 @@ export function meshRpcTls(...settings: Parameters<typeof meshClientTls>): RpcTl
 /** What the peer presented, DER, leaf first; empty when it presented nothing or has gone. */
 export function peerChain(socket: TLSSocket): Buffer[] {
   // Null once the connection is destroyed, whatever the typings say.
-  return chainOf(socket.getPeerCertificate(true) as DetailedPeerCertificate | null);
+  return chainOf(socket.getPeerCertificate(true));
 }
 
-function chainOf(leaf: DetailedPeerCertificate | null): Buffer[] {
+function chainOf(leaf: Partial<DetailedPeerCertificate> | null): Buffer[] {
   const chain: Buffer[] = [];
   let next: Partial<DetailedPeerCertificate> | null | undefined = leaf;
   // One more than is read, so that a chain too long is seen as that. Node links a root to itself.

@@ -159,14 +159,22 @@ function validityOf(path: readonly ParsedCertificate[], nowMs: number): Refusal 
 
 /** A root that cannot be read vouches for nobody; it does not take the others down. */
 function readableRoots(bundle: TrustBundle): readonly ParsedCertificate[] {
-  return bundle.x509Authorities.flatMap(der => {
-    try {
-      return [parseCertificate(der)];
-    } catch {
-      return [];
-    }
-  });
+  let roots = rootsOfBundle.get(bundle);
+  if (roots === undefined) {
+    roots = bundle.x509Authorities.flatMap(der => {
+      try {
+        return [parseCertificate(der)];
+      } catch {
+        return [];
+      }
+    });
+    rootsOfBundle.set(bundle, roots);
+  }
+  return roots;
 }
+
+/** Parsing a root costs more than checking its signature, and bundles are immutable values. */
+const rootsOfBundle = new WeakMap<TrustBundle, readonly ParsedCertificate[]>();
 
 /** Names, key identifiers and key usage match, and the signature is the issuer's. */
 function isIssuedBy(subject: ParsedCertificate, issuer: ParsedCertificate): boolean {

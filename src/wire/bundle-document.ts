@@ -46,13 +46,13 @@ export function parseBundleDocument(
   try {
     const document = objectOf(JSON.parse(UTF8.decode(bytes)), 'document');
     const keys = document['keys'];
-    if (!Array.isArray(keys)) throw new Malformed('keys must be an array');
+    if (!Array.isArray(keys)) throw new SyntaxError('keys must be an array');
     return {
       trustDomain: expectedTrustDomain,
       sequence: integerOf(document, 'spiffe_sequence') ?? 0,
       refreshHintSeconds:
         integerOf(document, 'spiffe_refresh_hint') ?? REFRESH_HINT_SECONDS_DEFAULT,
-      x509Authorities: x509AuthoritiesOf(keys),
+      x509Authorities: x509AuthoritiesOf(keys, expectedTrustDomain),
     };
   } catch (error) {
     throw new MeshError(
@@ -63,18 +63,19 @@ export function parseBundleDocument(
   }
 }
 
-class Malformed extends Error {}
-
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-function x509AuthoritiesOf(keys: readonly unknown[]): readonly Uint8Array[] {
+function x509AuthoritiesOf(
+  keys: readonly unknown[],
+  trustDomain: TrustDomain,
+): readonly Uint8Array[] {
   const authorities = keys.flatMap((entry, index) => {
     const key = objectOf(entry, `keys[${index}]`);
     if (key['use'] !== 'x509-svid' || !KEY_TYPES.has(key['kty'])) return [];
-    return [certificateOf(key['x5c'], `keys[${index}].x5c`)];
+    return [certificateOf(key['x5c'], trustDomain, `keys[${index}].x5c`)];
   });
   if (authorities.length <= BUNDLE_AUTHORITIES_MAX) return authorities;
-  throw new Malformed(
+  throw new SyntaxError(
     `${authorities.length} X.509 authorities, at most ${BUNDLE_AUTHORITIES_MAX} are read`,
   );
 }
@@ -82,13 +83,19 @@ function x509AuthoritiesOf(keys: readonly unknown[]): readonly Uint8Array[] {
 const KEY_TYPES: ReadonlySet<unknown> = new Set(['EC', 'RSA', 'OKP']);
 
 /** X509-SVID §6.2: exactly one certificate, which is the root itself. */
-function certificateOf(x5c: unknown, where: string): Uint8Array {
+function certificateOf(x5c: unknown, trustDomain: TrustDomain, where: string): Uint8Array {
   if (!Array.isArray(x5c) || x5c.length !== 1 || typeof x5c[0] !== 'string') {
-    throw new Malformed(`${where} must hold exactly one certificate`);
+    throw new SyntaxError(`${where} must hold exactly one certificate`);
   }
   const der = Buffer.from(x5c[0], 'base64');
-  if (der.toString('base64') !== x5c[0]) throw new Malformed(`${where} is not base64`);
-  if (!new X509Certificate(der).ca) throw new Malformed(`${where} is not a CA certificate`);
+  if (der.toString('base64') !== x5c[0]) throw new SyntaxError(`${where} is not base64`);
+  const { ca, subjectAltName } = new X509Certificate(der);
+  if (!ca) throw new SyntaxError(`${where} is not a CA certificate`);
+  // A guard against mixed-up documents only: who may sign for whom is never read from a text form.
+  const names = subjectAltName?.split(', ').filter(name => name.startsWith('URI:spiffe://')) ?? [];
+  if (names.some(name => name !== `URI:spiffe://${trustDomain}`)) {
+    throw new SyntaxError(`${where} is the root of another trust domain, "${names.join(', ')}"`);
+  }
   return der;
 }
 
@@ -100,12 +107,12 @@ function objectOf(value: unknown, where: string): Readonly<Record<string, unknow
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return value as Readonly<Record<string, unknown>>;
   }
-  throw new Malformed(`${where} must be an object`);
+  throw new SyntaxError(`${where} must be an object`);
 }
 
 function integerOf(document: Readonly<Record<string, unknown>>, field: string): number | undefined {
   const value = document[field];
   if (value === undefined) return undefined;
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-  throw new Malformed(`${field} must be a whole number from 0 up`);
+  throw new SyntaxError(`${field} must be a whole number from 0 up`);
 }
