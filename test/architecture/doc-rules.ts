@@ -1,0 +1,64 @@
+/**
+ * What the reference pages promise to list, compared with what the code declares.
+ *
+ * Pure, so that each comparison can be shown to fail on made-up pages.
+ */
+
+import ts from 'typescript';
+import type { SourceFile } from './source-files.ts';
+
+/** `docs/errors.md`: exactly one `## CODE` section a code, and none for a code that is gone. */
+export function errorPageGaps(codes: readonly string[], page: string): string[] {
+  const sections = [...page.matchAll(/^## `?([A-Z][A-Z0-9_]*)`?\s*$/gm)].map(
+    match => match[1] ?? '',
+  );
+  return [
+    ...codes.filter(code => !sections.includes(code)).map(code => `no section for ${code}`),
+    ...sections.filter(code => !codes.includes(code)).map(code => `no such code: ${code}`),
+    ...sections
+      .filter((code, i) => sections.indexOf(code) !== i)
+      .map(code => `two sections for ${code}`),
+  ];
+}
+
+/** `docs/limits.md`: names every constant that a limits.ts exports. */
+export function limitPageGaps(files: readonly SourceFile[], page: string): string[] {
+  return files
+    .filter(file => file.path.endsWith('/limits.ts'))
+    .flatMap(file =>
+      [...file.text.matchAll(/^export const (\w+)/gm)]
+        .map(match => match[1] ?? '')
+        .filter(name => !new RegExp(`\\b${name}\\b`).test(page))
+        .map(name => `${file.path}: ${name} is not described`),
+    );
+}
+
+/** Our own metrics; those of Node and of the process are prom-client's to describe. */
+const METRIC = /^(?:isthmus|istio)_[a-z0-9_]+$/;
+
+/** `docs/metrics.md`: names every metric that a metrics.ts declares, and none that is gone. */
+export function metricPageGaps(files: readonly SourceFile[], page: string): string[] {
+  const declared = new Set(
+    files.filter(file => file.path.endsWith('/metrics.ts')).flatMap(metricsDeclaredIn),
+  );
+  const described = new Set(
+    [...page.matchAll(/`([^`\s{]+)(?:\{[^`]*\})?`/g)]
+      .map(match => match[1] ?? '')
+      .filter(name => METRIC.test(name)),
+  );
+  return [
+    ...[...declared].filter(name => !described.has(name)).map(name => `${name} is not described`),
+    ...[...described].filter(name => !declared.has(name)).map(name => `no such metric: ${name}`),
+  ];
+}
+
+/** Metric names are the string literals that look like one, however the metric is constructed. */
+function metricsDeclaredIn(file: SourceFile): string[] {
+  const names: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node) && METRIC.test(node.text)) names.push(node.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file.path, file.text, ts.ScriptTarget.Latest));
+  return names;
+}
