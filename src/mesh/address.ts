@@ -7,7 +7,7 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})$/;
+const ADDRESS = /^(?:\[([0-9a-fA-F.]*:[0-9a-fA-F:.]*)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})$/;
 
 /** Throws NAME_INVALID. Port 0 means "any free port" and is for tests. */
 export function parseAddress(text: string): SocketAddress {

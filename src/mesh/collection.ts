@@ -103,7 +103,10 @@ export interface ObservableInput {
   observe(observer: () => void): () => void;
 }
 
-/** Structural equality of plain data (objects, arrays, bytes, primitives). */
+/**
+ * Structural equality of plain data (objects, arrays, bytes, primitives). Anything else, such as a key
+ * or a Map, equals only itself: its state is hidden, and a change missed is worse than one too many.
+ */
 export function sameValue(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
@@ -116,6 +119,7 @@ export function sameValue(a: unknown, b: unknown): boolean {
     if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
     return a.every((item, i) => sameValue(item, b[i]));
   }
+  if (!isPlain(a) || !isPlain(b)) return false;
   const keysA = Object.keys(a);
   const left = a as Record<string, unknown>;
   const right = b as Record<string, unknown>;
@@ -123,4 +127,9 @@ export function sameValue(a: unknown, b: unknown): boolean {
     keysA.length === Object.keys(b).length &&
     keysA.every(key => Object.hasOwn(right, key) && sameValue(left[key], right[key]))
   );
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }

@@ -75,6 +75,8 @@ export interface ServiceHost {
 
 /** Undefined for any host the mesh does not own. Accepts any case and one trailing dot (RFC 1034 §3.1). */
 export function parseServiceHost(host: string): ServiceHost | undefined {
+  // Only ASCII has a case here: U+212A (Kelvin) would become a "k".
+  if (!/^[A-Za-z0-9.-]+$/.test(host)) return undefined;
   const canonical = (host.endsWith('.') ? host.slice(0, -1) : host).toLowerCase();
   for (const scope of ['clusterset', 'cluster'] as const) {
     const suffix = `.${DOMAIN[scope]}`;
