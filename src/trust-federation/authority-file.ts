@@ -25,6 +25,7 @@ export async function loadRoot(dir: string): Promise<Signer | undefined> {
     const [certificate] = certificates;
     if (certificate === undefined) throw new MeshError('CERTIFICATE_INVALID', 'no certificate');
     const root = signerOf(certificate, key);
+    // Throws for a certificate that is not a root of a trust domain.
     bundleOf([root.certificate]);
     return root;
   } catch (cause) {

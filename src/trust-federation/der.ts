@@ -137,7 +137,12 @@ export function itemsOfSequence(node: Asn1 | undefined, what: string): readonly 
 
 export function oidOf(node: Asn1 | undefined, what: string): string {
   if (!isUniversal(node, Type.OID)) throw new DerError(`has no ${what} where one belongs`);
-  return asn1.derToOid(primitiveText(node, what));
+  const bytes = primitiveText(node, what);
+  try {
+    return asn1.derToOid(bytes);
+  } catch (cause) {
+    throw new DerError(`has an unreadable ${what}`, { cause });
+  }
 }
 
 export function bytesOf(node: Asn1 | undefined, what: string): Buffer {

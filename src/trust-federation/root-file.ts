@@ -3,7 +3,7 @@
  * has spoken to anyone (`trust-root.pem`, `clusterset-root.pem`).
  */
 
-import { MeshError } from '../mesh/errors.ts';
+import { MeshError, messageOf } from '../mesh/errors.ts';
 import { parseSpiffeId, type TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { readPrivateFile, writePrivateFile } from '../runtime/state-file.ts';
@@ -29,7 +29,7 @@ export async function loadRoots(path: string): Promise<TrustBundle> {
   try {
     return bundleOf(parseCertificatesFile(path, content).map(parseCertificate));
   } catch (cause) {
-    throw new MeshError('CERTIFICATE_INVALID', `"${path}": ${(cause as Error).message}`, { cause });
+    throw new MeshError('CERTIFICATE_INVALID', `"${path}": ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -7,7 +7,7 @@
 
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { MeshError } from '../mesh/errors.ts';
+import { MeshError, messageOf } from '../mesh/errors.ts';
 import type { SpiffeId, TrustDomain } from '../mesh/spiffe-id.ts';
 import { ensurePrivateDir, readPrivateFile, writePrivateFile } from '../runtime/state-file.ts';
 import { leafIdentity, leafProblem } from './chain-rules.ts';
@@ -78,6 +78,6 @@ export async function loadSvid(dir: string): Promise<Svid | undefined> {
   try {
     return parseSvid(certificates, key);
   } catch (cause) {
-    throw new MeshError('CERTIFICATE_INVALID', `"${path}": ${(cause as Error).message}`, { cause });
+    throw new MeshError('CERTIFICATE_INVALID', `"${path}": ${messageOf(cause)}`, { cause });
   }
 }

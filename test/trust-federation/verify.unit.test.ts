@@ -13,7 +13,7 @@ import {
   inTrustDomain,
 } from '../../src/trust-federation/authorizer.ts';
 import { issueLeaf, type Signer } from '../../src/trust-federation/certificate.ts';
-import type { RefusalReason } from '../../src/trust-federation/chain-rules.ts';
+import { REFUSAL_REASONS, type RefusalReason } from '../../src/trust-federation/chain-rules.ts';
 import {
   type Asn1,
   bitString,
@@ -58,22 +58,25 @@ function bundles(...list: readonly TrustBundle[]): ReadonlyMap<TrustDomain, Trus
   return new Map(list.map(bundle => [bundle.trustDomain, bundle]));
 }
 
-function verify(chain: readonly Uint8Array[], nowMs = NOW, authorize = anyIdentity): PeerVerdict {
-  return verifyPeer(chain, BUNDLES, authorize, nowMs);
+function verify(
+  chain: readonly Uint8Array[],
+  nowMs = NOW,
+  authorize = anyIdentity,
+  known = BUNDLES,
+): PeerVerdict {
+  const verdict = verifyPeer(chain, known, authorize, nowMs);
+  if (verdict.kind === 'refused') provoked.add(verdict.reason);
+  return verdict;
 }
+const provoked = new Set<RefusalReason>();
 
-function accepts(chain: readonly Uint8Array[], nowMs = NOW, authorize = anyIdentity): void {
-  const verdict = verify(chain, nowMs, authorize);
+function accepts(...given: Parameters<typeof verify>): void {
+  const verdict = verify(...given);
   expect(verdict.kind === 'refused' ? verdict.message : verdict.kind).to.equal('accepted');
 }
 
-function refuses(
-  reason: RefusalReason,
-  chain: readonly Uint8Array[],
-  nowMs = NOW,
-  authorize: Authorizer = anyIdentity,
-): void {
-  const verdict = verify(chain, nowMs, authorize);
+function refuses(reason: RefusalReason, ...given: Parameters<typeof verify>): void {
+  const verdict = verify(...given);
   expect(verdict.kind === 'refused' ? verdict.reason : verdict.kind).to.equal(reason);
 }
 
@@ -251,7 +254,7 @@ describe('verifyPeer', () => {
   });
 
   describe('trust', () => {
-    it('ends at the leaf own trust domain: A cannot sign for B, though both are trusted', () => {
+    it('ends at the trust domain of the leaf: A cannot sign for B, though both are trusted', () => {
       const forB = [...LEAF_EXTENSIONS, names([6, 'spiffe://b.example/ns/shop/sa/cart'])];
       const unconstrained = intermediateOf(A.root, 'a');
       refuses('untrusted', under(unconstrained, forB));
@@ -275,7 +278,7 @@ describe('verifyPeer', () => {
 
     it('ends when the bundle is empty', () => {
       const empty = { ...A.bundle, x509Authorities: [] };
-      const verdict = verifyPeer(testSvid(A).chain, bundles(empty, B.bundle), anyIdentity, NOW);
+      const verdict = verify(testSvid(A).chain, NOW, anyIdentity, bundles(empty, B.bundle));
       expect(verdict).to.include({ kind: 'refused', reason: 'bundle-empty', id: ID });
       accepts(testSvid(A).chain);
     });
@@ -283,11 +286,9 @@ describe('verifyPeer', () => {
     it('survives an unreadable root beside a good one', () => {
       const roots = [Buffer.from('junk'), ...A.bundle.x509Authorities];
       const mixed = bundles({ ...A.bundle, x509Authorities: roots });
-      expect(verifyPeer(testSvid(A).chain, mixed, anyIdentity, NOW).kind).to.equal('accepted');
+      accepts(testSvid(A).chain, NOW, anyIdentity, mixed);
       const junk = bundles({ ...A.bundle, x509Authorities: roots.slice(0, 1) });
-      expect(verifyPeer(testSvid(A).chain, junk, anyIdentity, NOW)).to.include({
-        reason: 'untrusted',
-      });
+      refuses('untrusted', testSvid(A).chain, NOW, anyIdentity, junk);
     });
 
     it('is proven by signatures, not by names: a changed leaf is refused', () => {
@@ -440,7 +441,7 @@ describe('verifyPeer', () => {
 
     it('anyMember: the ClusterSet clusters, neither its registry nor a look-alike elsewhere', () => {
       const verdictOn = (authority: typeof A, path: string): PeerVerdict =>
-        verifyPeer(testSvid(authority, path).chain, known, anyMember(trustDomain), NOW);
+        verify(testSvid(authority, path).chain, NOW, anyMember(trustDomain), known);
       expect(verdictOn(clusterSet, 'cluster/east')).to.include({ id: memberId(trustDomain, east) });
       for (const [authority, path] of [
         [clusterSet, 'registry'],
@@ -461,5 +462,9 @@ describe('verifyPeer', () => {
       verify(testSvid(A).chain, NOW, spy);
       expect(asked).to.deep.equal([ID]);
     });
+  });
+
+  it('has given every reason it can give, in the tests above', () => {
+    expect([...provoked]).to.have.members(REFUSAL_REASONS);
   });
 });
