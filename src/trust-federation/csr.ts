@@ -31,10 +31,9 @@ import {
   tagged,
   taggedOf,
 } from './der.ts';
+import { CSR_BYTES_MAX } from './limits.ts';
 import { GENERAL_NAME_URI, OID } from './oids.ts';
 import { urisOf } from './parsed-certificate.ts';
-
-export const CSR_BYTES_MAX = 16_384;
 
 export interface CsrRequest {
   readonly publicKey: KeyObject;

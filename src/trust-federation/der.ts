@@ -8,6 +8,7 @@
  */
 
 import { createRequire } from 'node:module';
+import { DER_DEPTH_MAX } from './limits.ts';
 
 /** A node of forge's tree; a primitive's value is a string of bytes. */
 export interface Asn1 {
@@ -47,9 +48,6 @@ type TypeName =
   | 'GENERALIZEDTIME';
 
 const asn1 = createRequire(import.meta.url)('node-forge/lib/asn1.js') as Asn1Module;
-
-/** Certificates and CSRs need nine levels; recursion stops here whatever a peer sends. */
-export const DER_DEPTH_MAX = 24;
 
 /** The bytes are not the DER that was asked for. Callers turn it into their own refusal. */
 export class DerError extends Error {}

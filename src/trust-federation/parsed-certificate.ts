@@ -22,9 +22,8 @@ import {
   oidOf,
   smallIntegerOf,
 } from './der.ts';
+import { CERTIFICATE_BYTES_MAX } from './limits.ts';
 import { GENERAL_NAME_URI, OID } from './oids.ts';
-
-export const CERTIFICATE_BYTES_MAX = 16_384;
 
 export interface ParsedCertificate {
   readonly der: Buffer;

@@ -19,9 +19,10 @@ import { MeshError } from '../mesh/errors.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { RpcTls } from '../runtime/rpc-client.ts';
 import type { Authorizer } from './authorizer.ts';
+import { CHAIN_CERTIFICATES_MAX } from './limits.ts';
 import { certificatesPem, keyPem } from './pem.ts';
 import type { Svid } from './svid.ts';
-import { CHAIN_CERTIFICATES_MAX, verifyPeer } from './verify.ts';
+import { verifyPeer } from './verify.ts';
 
 /**
  * For listeners of peers with an SVID; ALPN is the caller's. A resumed session would skip the check of

@@ -22,10 +22,8 @@ import {
   subjectOf,
   validityProblem,
 } from './chain-rules.ts';
+import { CHAIN_CERTIFICATES_MAX } from './limits.ts';
 import { type ParsedCertificate, parseCertificate } from './parsed-certificate.ts';
-
-/** Leaf, three intermediates, and a root that need not have been sent. */
-export const CHAIN_CERTIFICATES_MAX = 5;
 
 /** The roots of each trust domain this process knows. */
 export type BundleSource = Pick<Collection<TrustDomain, TrustBundle>, 'get'>;

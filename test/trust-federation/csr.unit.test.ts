@@ -4,7 +4,7 @@ import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node
 import { expect } from 'chai';
 import { isMeshError, messageOf } from '../../src/mesh/errors.ts';
 import { requireSpiffeId } from '../../src/mesh/spiffe-id.ts';
-import { CSR_BYTES_MAX, createCsr, parseCsr } from '../../src/trust-federation/csr.ts';
+import { createCsr, parseCsr } from '../../src/trust-federation/csr.ts';
 import {
   type Asn1,
   bitString,
@@ -17,6 +17,7 @@ import {
   taggedOf,
   utf8String,
 } from '../../src/trust-federation/der.ts';
+import { CSR_BYTES_MAX } from '../../src/trust-federation/limits.ts';
 import { OID } from '../../src/trust-federation/oids.ts';
 import { generateSvidKey } from '../../src/trust-federation/svid.ts';
 import { basicConstraints, extendedKeyUsage, names, uriConstraints } from './pki.ts';

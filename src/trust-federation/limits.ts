@@ -1,0 +1,8 @@
+/** What peers can make this folder read. Beyond any of these the chain or the request is refused. */
+
+/** Leaf, three intermediates, and a root that need not have been sent. */
+export const CHAIN_CERTIFICATES_MAX = 5;
+export const CERTIFICATE_BYTES_MAX = 16_384;
+export const CSR_BYTES_MAX = 16_384;
+/** Certificates and CSRs need nine levels; recursion stops here whatever a peer sends. */
+export const DER_DEPTH_MAX = 24;
