@@ -2,7 +2,7 @@
  * Configuration files: YAML, strict, every problem reported at once.
  *
  * A problem reads `path: what is wrong, found "x"`; an unknown key names the nearest known one. YAML
- * is the 1.2 core schema (no octal, no yes/no booleans), without duplicate keys, tags or alias bombs.
+ * is the 1.2 core schema (`no` is text, `010` is ten), without duplicate keys, custom tags or alias bombs.
  */
 
 import { readFileSync, statSync } from 'node:fs';
@@ -16,6 +16,8 @@ import { parseTrustDomain } from '../mesh/spiffe-id.ts';
 /** Above any honest configuration; refuses a 50 MB file before parsing it. */
 const CONFIG_BYTES_MAX = 1024 * 1024;
 const ALIASES_MAX = 100;
+/** Problems shown of a file; the others are counted. */
+const PROBLEMS_MAX = 50;
 
 /** Throws CONFIG_UNREADABLE or CONFIG_INVALID. */
 export function loadConfig<S extends Schema>(file: string, schema: S): v.InferOutput<S> {
@@ -42,59 +44,73 @@ export function parseConfig<S extends Schema>(
   file: string,
   schema: S,
 ): v.InferOutput<S> {
-  const document = parseDocument(text, {
-    version: '1.2',
-    schema: 'core',
-    merge: false,
-    uniqueKeys: true,
-    stringKeys: true,
-  });
-  const syntax = [...document.errors, ...document.warnings].map(
-    problem => problem.message.split('\n')[0] ?? '',
-  );
-  if (syntax.length > 0) throw invalid(file, syntax);
-  let value: unknown;
-  try {
-    value = document.toJS({ maxAliasCount: ALIASES_MAX });
-  } catch (error) {
-    throw invalid(file, [messageOf(error)]);
-  }
-  const result = v.safeParse(schema, value, { abortEarly: false });
+  const result = v.safeParse(schema, parseYaml(text, file), { abortEarly: false });
   if (result.success) return result.output;
-  throw invalid(
-    file,
-    result.issues.map(issue => describeIssue(issue)),
-  );
+  throw invalid(file, result.issues.flatMap(describeIssue));
+}
+
+function parseYaml(text: string, file: string): unknown {
+  try {
+    const document = parseDocument(text, {
+      version: '1.2',
+      schema: 'core',
+      merge: false,
+      uniqueKeys: true,
+      stringKeys: true,
+    });
+    const syntax = [...document.errors, ...document.warnings].map(
+      problem => problem.message.split('\n')[0]?.replace(/:$/, '') ?? '',
+    );
+    if (syntax.length > 0) throw invalid(file, syntax);
+    return document.toJS({ maxAliasCount: ALIASES_MAX });
+  } catch (error) {
+    // Too many aliases, or nested deeper than the stack.
+    throw error instanceof MeshError ? error : invalid(file, [messageOf(error)]);
+  }
 }
 
 function invalid(file: string, problems: readonly string[]): MeshError {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  const shown = problems.slice(0, PROBLEMS_MAX);
+  if (problems.length > shown.length) shown.push(`and ${problems.length - shown.length} more`);
   return new MeshError(
     'CONFIG_INVALID',
-    [`config file "${file}" has ${count}:`, ...problems.map(p => `  ${p}`)].join('\n'),
-    {
-      details: { file, problems: problems.length },
-    },
+    [`config file "${file}" has ${count}:`, ...shown.map(line => `  ${line}`)].join('\n'),
+    { details: { file, problems: problems.length } },
   );
 }
 
-function describeIssue(issue: v.BaseIssue<unknown>): string {
+function describeIssue(issue: v.BaseIssue<unknown>): string[] {
   const path = v.getDotPath(issue) ?? '(top level)';
-  if (issue.type === 'strict_object' && issue.expected === 'never') {
-    const key = String(issue.path?.at(-1)?.key);
-    const near = nearest(key, knownKeys(issue));
-    return `${path}: unknown key${near === undefined ? '' : `, did you mean "${near}"?`}`;
-  }
-  if (issue.received === 'undefined') return `${path}: missing, ${expectation(issue)}`;
-  return `${path}: ${expectation(issue)}, found ${shown(issue.input)}`;
+  if (issue.type === 'strict_object' && issue.expected === 'never') return unknownKeys(issue);
+  if (issue.received === 'undefined') return [`${path}: missing`];
+  return [`${path}: ${expectation(issue)}, found ${shown(issue.input)}`];
+}
+
+/** Valibot stops at an object's first unknown key; its users want to hear of all. */
+function unknownKeys(issue: v.BaseIssue<unknown>): string[] {
+  const known = knownKeys(issue);
+  const path = issue.path ?? [];
+  const parent = path.slice(0, -1).map(item => String(item.key));
+  return Object.keys(path.at(-1)?.input ?? {})
+    .filter(key => !known.includes(key))
+    .map(key => {
+      const near = nearest(key, known);
+      const hint = near === undefined ? '' : `, did you mean "${near}"?`;
+      return `${[...parent, key].join('.')}: unknown key${hint}`;
+    });
 }
 
 function expectation(issue: v.BaseIssue<unknown>): string {
   if (issue.kind !== 'schema') return issue.message;
-  return `must be ${(issue.expected ?? 'something else').replaceAll('"', '').replaceAll(' | ', ' or ').toLowerCase()}`;
+  const expected = issue.expected ?? 'something else';
+  return `must be ${expected.replaceAll(/["()]/g, '').replaceAll(' | ', ' or ').toLowerCase()}`;
 }
 
 function shown(input: unknown): string {
+  if (input === null || input === undefined) return 'nothing';
+  if (Array.isArray(input)) return `a list of ${input.length}`;
+  if (typeof input === 'object') return 'a mapping';
   const text = typeof input === 'string' ? input : JSON.stringify(input);
   return `"${text.length > 60 ? `${text.slice(0, 60)}…` : text}"`;
 }
@@ -118,7 +134,7 @@ function nearest(key: string, known: readonly string[]): string | undefined {
     const distance = editDistance(key.toLowerCase(), name.toLowerCase());
     if (best === undefined || distance < best.distance) best = { name, distance };
   }
-  return best !== undefined && best.distance <= Math.max(2, best.name.length / 3)
+  return best !== undefined && best.distance <= Math.min(3, best.name.length / 2)
     ? best.name
     : undefined;
 }
