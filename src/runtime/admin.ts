@@ -143,10 +143,12 @@ export function sendJson(response: ServerResponse, status: number, body: unknown
 }
 
 /** Maps, sets, bytes and bigints, which state is made of and JSON has no words for. */
-function jsonValue(_key: string, value: unknown): unknown {
+function jsonValue(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  // A Buffer has been through its own toJSON by now.
+  const raw = this[key];
   if (value instanceof Map) return Object.fromEntries(value as Map<string, unknown>);
   if (value instanceof Set) return [...(value as Set<unknown>)];
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (raw instanceof Uint8Array) return Buffer.from(raw).toString('base64');
   if (typeof value === 'bigint') return String(value);
   return value;
 }

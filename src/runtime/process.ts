@@ -11,7 +11,7 @@ import { isMeshError, messageOf } from '../mesh/errors.ts';
 import { loadConfig } from './config.ts';
 import { createLogger, type Logger } from './log.ts';
 import { unsupportedRuntime } from './metrics.ts';
-import { supervise, type Task } from './supervise.ts';
+import { aborted, supervise, type Task } from './supervise.ts';
 
 export interface ProcessSpec<S extends ConfigSchema> {
   /** As the user types it: `isthmus <component>`. */
@@ -65,8 +65,11 @@ async function exitCode<S extends ConfigSchema>(
   if (warning !== undefined)
     log.warn({ node: process.versions.node }, `UNSUPPORTED RUNTIME: ${warning}`);
   try {
-    const tasks = await spec.build(config, options.stateDir ?? config.stateDir, log);
-    await supervise(tasks, stopSignal(log));
+    const stop = stopSignal(log);
+    // Building may wait for a peer; nothing serves yet, so a stop then needs no grace.
+    const built = spec.build(config, options.stateDir ?? config.stateDir, log);
+    const tasks = await Promise.race([built, aborted(stop).then(() => [])]);
+    await supervise(tasks, stop);
     log.info('stopped');
     return OK;
   } catch (error) {

@@ -6,9 +6,9 @@
  * Everything under a state directory is private: 0700 directories, 0600 files, looser is refused.
  */
 
-import { constants } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { MeshError } from '../mesh/errors.ts';
 
@@ -40,26 +40,31 @@ export async function requirePrivate(path: string): Promise<void> {
   );
 }
 
-/** Atomic replacement of a private file's whole content. */
+/** Atomic replacement of a private file's whole content; when it fails, the old content stays. */
 export async function writePrivateFile(path: string, content: Uint8Array | string): Promise<void> {
-  const temp = join(dirname(path), `.${process.pid}.${tempCounter++}.tmp`);
-  const file = await open(temp, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  // Random, because a counter would meet the leftovers of a crashed process with the same pid, and
+  // in a container every process has the same pid.
+  const temp = `${path}.${randomUUID()}.tmp`;
   try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(temp, 'wx', 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temp, path);
+  } catch (error) {
+    await rm(temp, { force: true });
+    throw error;
   }
-  await chmod(temp, 0o600);
-  await rename(temp, path);
-  const dir = await open(dirname(path), constants.O_RDONLY);
+  const dir = await open(dirname(path), 'r');
   try {
     await dir.sync();
   } finally {
     await dir.close();
   }
 }
-let tempCounter = 0;
 
 /** A private file's content, or undefined when there is none. Throws FILE_PERMISSIONS, FILE_UNREADABLE. */
 export async function readPrivateFile(path: string): Promise<Buffer | undefined> {
