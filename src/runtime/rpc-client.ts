@@ -121,20 +121,36 @@ export class RpcChannel {
   }
 
   /** Ends quietly on abort; throws the server's MeshError or PEER_UNAVAILABLE otherwise. */
-  async *#messages<Res>(
+  #messages<Res>(
     call: ClientReadableStream<Res> | ClientDuplexStream<never, Res>,
     signal: AbortSignal,
   ): AsyncGenerator<Res, void> {
+    // Listening begins with the call, not with the first read: an error event that finds no listener
+    // ends the process, and one that came before the reader would be lost to it.
+    const failure = new Promise<ServiceError | undefined>(resolve => {
+      call.on('error', resolve);
+      call.once('status', () => resolve(undefined));
+    });
     const cancel = (): void => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();
+    void failure.then(() => signal.removeEventListener('abort', cancel));
+    return this.#read(call, signal, failure);
+  }
+
+  async *#read<Res>(
+    call: ClientReadableStream<Res> | ClientDuplexStream<never, Res>,
+    signal: AbortSignal,
+    failure: Promise<ServiceError | undefined>,
+  ): AsyncGenerator<Res, void> {
     try {
       for await (const message of call) yield message as Res;
-    } catch (error) {
-      if (!signal.aborted) throw fromStatus(error as ServiceError, this.#target);
+    } catch {
+      // The same error that `failure` holds.
     } finally {
-      signal.removeEventListener('abort', cancel);
       call.cancel();
     }
+    const error = await failure;
+    if (error !== undefined && !signal.aborted) throw fromStatus(error, this.#target);
   }
 }

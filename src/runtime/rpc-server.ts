@@ -126,7 +126,8 @@ function unary(
   fail: Fail,
 ): handleUnaryCall<unknown, unknown> {
   return (call, callback) => {
-    handler(call.request, contextOf(call)).then(
+    const answer = async (): Promise<unknown> => handler(call.request, contextOf(call));
+    answer().then(
       response => callback(null, response),
       (error: unknown) => callback(fail(error)),
     );
@@ -144,7 +145,11 @@ function bidi(
   handler: (requests: AsyncIterable<unknown>, context: CallContext) => AsyncIterable<unknown>,
   fail: Fail,
 ): handleBidiStreamingCall<unknown, unknown> {
-  return call => void pump(call, context => handler(call, context), fail);
+  // A handler that stops reading, or throws while it does, must still be able to send its status.
+  return call => {
+    const requests = call.iterator({ destroyOnReturn: false });
+    void pump(call, context => handler(requests, context), fail);
+  };
 }
 
 /** Writes what the generator yields, no faster than the peer reads. */
@@ -169,6 +174,10 @@ async function pump(
 
 function drained(call: Writable, signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
     const done = (): void => {
       call.off('drain', done);
       signal.removeEventListener('abort', done);

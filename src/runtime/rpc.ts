@@ -30,6 +30,9 @@ export interface RpcDefinition {
 /** Either way; a larger message is refused with RESOURCE_EXHAUSTED before it is decoded. */
 export const RPC_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Of an error's message: encoded, up to nine times as long, it still fits one frame of headers. */
+const STATUS_CHARS_MAX = 1_000;
+
 /** Finds a peer that vanished without a FIN within 15 s; needed on streams that may stay quiet. */
 export const RPC_KEEPALIVE = {
   'grpc.keepalive_time_ms': 10_000,
@@ -74,7 +77,13 @@ export function toStatus(error: unknown): { code: status; details: string; metad
   const metadata = new Metadata();
   if (!isMeshError(error)) return { code: status.INTERNAL, details: 'internal error', metadata };
   metadata.set(CODE_KEY, error.code);
-  return { code: STATUS[error.code], details: error.message, metadata };
+  return { code: STATUS[error.code], details: headerText(error.message), metadata };
+}
+
+/** What fits a header: gRPC encodes it with encodeURI, which throws on half a surrogate pair. */
+function headerText(text: string): string {
+  const shown = text.length > STATUS_CHARS_MAX ? `${text.slice(0, STATUS_CHARS_MAX)}…` : text;
+  return Buffer.from(shown).toString();
 }
 
 /** What a call failed with, as the error the server threw or the nearest of our codes. */
