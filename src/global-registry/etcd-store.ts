@@ -1,0 +1,256 @@
+/**
+ * The registry's table in etcd, through etcd3.
+ *
+ * Only etcd3's connection pool and RPC clients are used. Its Watcher resumes from the store's revision
+ * instead of the last one delivered and so loses events (2,000 of 5,000, reproduced in
+ * test/global-registry/etcd-store.test.ts); here a watch is one stream that ends with its connection,
+ * and whoever follows it asks again from the revision they have. Its circuit breaker counts refusals of
+ * one request as faults of the server and then fails every other call; here nothing breaks circuits, and
+ * only a call that never left is tried at the next endpoint.
+ */
+
+import {
+  Etcd3,
+  EtcdLeaseInvalidError,
+  type IKeyValue,
+  type IOptions,
+  type IRequestOp,
+  type IWatchRequest,
+  type IWatchResponse,
+} from 'etcd3';
+import { formatAddress, type SocketAddress } from '../mesh/address.ts';
+import { isMeshError, MeshError, messageOf } from '../mesh/errors.ts';
+import { ETCD_CALL_MS_MAX, ETCD_MESSAGE_BYTES_MAX, ETCD_PAGE_KEYS } from './limits.ts';
+import type {
+  Commit,
+  RegistryStore,
+  Revision,
+  Snapshot,
+  StoreEntry,
+  StoreEvent,
+  StoreLease,
+} from './store.ts';
+
+export class EtcdStore implements RegistryStore {
+  readonly kind = 'etcd';
+  readonly #etcd: Etcd3;
+  readonly #where: string;
+  /** Of the last snapshot; a stream from any other cluster continues nothing. */
+  #storeId: string | undefined;
+
+  constructor(endpoints: readonly SocketAddress[]) {
+    const hosts = endpoints.map(endpoint => `http://${formatAddress(endpoint)}`);
+    this.#where = `etcd at ${hosts.join(', ')}`;
+    this.#etcd = new Etcd3({
+      hosts,
+      grpcOptions: {
+        'grpc.max_receive_message_length': ETCD_MESSAGE_BYTES_MAX,
+        // A frozen etcd or a dead link is found in 9 s. etcd closes connections that ping faster than 5 s.
+        'grpc.keepalive_time_ms': 6_000,
+        'grpc.keepalive_timeout_ms': 3_000,
+        'grpc.keepalive_permit_without_calls': 1,
+        // etcd3 would otherwise share connections, and their backoff, with other stores in the process.
+        'grpc.use_local_subchannel_pool': 1,
+      },
+      defaultCallOptions: context =>
+        context.isStream ? {} : { deadline: Date.now() + ETCD_CALL_MS_MAX },
+      faultHandling: { host: () => once, global: nextHostUnlessSent(hosts.length) },
+    });
+  }
+
+  async grantLease(ttlMs: number): Promise<StoreLease> {
+    const TTL = Math.ceil(ttlMs / 1000);
+    const granted = await this.#call(() => this.#etcd.leaseClient.leaseGrant({ TTL }));
+    return { leaseId: granted.ID, ttlMs: Number(granted.TTL) * 1000 };
+  }
+
+  async keepAlive(leaseId: string): Promise<StoreLease> {
+    const ttlSeconds = await this.#call(async () => {
+      const options = { deadline: Date.now() + ETCD_CALL_MS_MAX };
+      const stream = await this.#etcd.leaseClient.leaseKeepAlive(options);
+      try {
+        stream.write({ ID: leaseId });
+        for await (const { TTL } of messagesOf<{ TTL: string }>(stream)) return Number(TTL);
+        throw new Error('the keep-alive stream ended without an answer');
+      } finally {
+        stream.cancel();
+      }
+    });
+    if (ttlSeconds > 0) return { leaseId, ttlMs: ttlSeconds * 1000 };
+    throw new MeshError('LEASE_NOT_FOUND', `lease "${leaseId}" has expired or never existed`);
+  }
+
+  async commit({ puts, deletes }: Commit): Promise<bigint> {
+    const success: IRequestOp[] = [
+      ...puts.map(({ key, value, leaseId }) => ({
+        request_put: {
+          key: Buffer.from(key),
+          value: Buffer.from(value),
+          ...(leaseId === undefined ? {} : { lease: leaseId }),
+        },
+      })),
+      ...deletes.map(key => ({ request_delete_range: { key: Buffer.from(key) } })),
+    ];
+    const { header } = await this.#call(() => this.#etcd.kv.txn({ success }));
+    return BigInt(header.revision);
+  }
+
+  /** Pages of one revision, from a quorum. */
+  async snapshot(prefix: string): Promise<Snapshot> {
+    const entries: StoreEntry[] = [];
+    const range_end = prefixEnd(prefix);
+    let key = Buffer.from(prefix);
+    let at: { readonly storeId: string; readonly revision: bigint } | undefined;
+    for (;;) {
+      const revision = String(at?.revision ?? 0n);
+      const request = { key, range_end, limit: ETCD_PAGE_KEYS, revision };
+      const page = await this.#call(() => this.#etcd.kv.range(request));
+      at ??= { storeId: page.header.cluster_id, revision: BigInt(page.header.revision) };
+      entries.push(...page.kvs.map(entryOf));
+      const last = page.kvs.at(-1);
+      if (!page.more || last === undefined) break;
+      key = Buffer.concat([last.key, Buffer.from([0])]);
+    }
+    this.#storeId = at.storeId;
+    return { ...at, entries };
+  }
+
+  async *watch(
+    prefix: string,
+    afterRevision: bigint,
+    signal: AbortSignal,
+  ): AsyncGenerator<Revision, void> {
+    const stream = await this.#call(() => this.#etcd.watchClient.watch());
+    const cancel = (): void => stream.cancel();
+    const unanswered = setTimeout(cancel, ETCD_CALL_MS_MAX);
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      if (signal.aborted) return;
+      const create: IWatchRequest = {
+        create_request: {
+          key: Buffer.from(prefix),
+          range_end: prefixEnd(prefix),
+          start_revision: String(afterRevision + 1n),
+        },
+      };
+      stream.write(create);
+      for await (const response of messagesOf<IWatchResponse>(stream)) {
+        clearTimeout(unanswered);
+        this.#refuseGap(response, afterRevision);
+        yield* revisionsOf(response);
+      }
+      throw new Error('the watch stream ended');
+    } catch (error) {
+      if (!signal.aborted) throw this.#describe(error);
+    } finally {
+      clearTimeout(unanswered);
+      signal.removeEventListener('abort', cancel);
+      stream.cancel();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#etcd.close();
+  }
+
+  /** Throws when the stream cannot be the continuation of what came before. */
+  #refuseGap(response: IWatchResponse, afterRevision: bigint): void {
+    const { cluster_id, revision } = response.header;
+    const gap =
+      response.compact_revision !== '0'
+        ? `etcd has compacted its history up to revision ${response.compact_revision}`
+        : this.#storeId !== undefined && cluster_id !== this.#storeId
+          ? `etcd cluster "${this.#storeId}" has been replaced by "${cluster_id}"`
+          : BigInt(revision) < afterRevision
+            ? `etcd has gone back from revision ${afterRevision} to ${revision}`
+            : undefined;
+    if (gap !== undefined) throw new MeshError('REVISION_COMPACTED', gap);
+    if (response.canceled) throw new Error(`watch canceled: ${response.cancel_reason}`);
+  }
+
+  async #call<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw this.#describe(error);
+    }
+  }
+
+  #describe(error: unknown): MeshError {
+    if (isMeshError(error)) return error;
+    const options = { cause: error };
+    const message = messageOf(error);
+    if (error instanceof EtcdLeaseInvalidError || message.includes('requested lease not found')) {
+      return new MeshError('LEASE_NOT_FOUND', 'the lease has expired or never existed', options);
+    }
+    if (message.includes('required revision has been compacted')) {
+      return new MeshError('REVISION_COMPACTED', `${this.#where}: ${message}`, options);
+    }
+    if (/request is too large|too many operations|larger than max/.test(message)) {
+      return new MeshError('LIMIT_EXCEEDED', `${this.#where}: ${message}`, options);
+    }
+    return new MeshError('STORE_UNAVAILABLE', `${this.#where}: ${message}`, options);
+  }
+}
+
+type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
+type Attempt = (context: { readonly signal: AbortSignal }) => unknown;
+
+/** etcd3 uses `execute` of a policy and nothing else. */
+function policy(execute: (attempt: Attempt) => Promise<unknown>): Policy {
+  return { execute } as unknown as Policy;
+}
+
+const NEVER = new AbortController().signal;
+
+const once = policy(async attempt => attempt({ signal: NEVER }));
+
+/** The pool offers another host at each attempt. A call that may have arrived is never repeated. */
+function nextHostUnlessSent(hosts: number): Policy {
+  return policy(async attempt => {
+    for (let tried = 1; ; tried++) {
+      try {
+        return await attempt({ signal: NEVER });
+      } catch (error) {
+        if (tried >= hosts || !/No connection established/.test(messageOf(error))) throw error;
+      }
+    }
+  });
+}
+
+/** etcd3's streams are grpc-js streams; its typings leave out that they can be iterated. */
+function messagesOf<T>(stream: object): AsyncIterable<T> {
+  return stream as AsyncIterable<T>;
+}
+
+function entryOf({ key, value, mod_revision, lease }: IKeyValue): StoreEntry {
+  return {
+    key: key.toString(),
+    value,
+    revision: BigInt(mod_revision),
+    leaseId: lease === '0' ? undefined : lease,
+  };
+}
+
+/** Without fragments, which are not asked for, a response holds revisions whole. */
+function* revisionsOf({ events }: IWatchResponse): Generator<Revision> {
+  const byRevision = new Map<string, StoreEvent[]>();
+  for (const { type, kv } of events) {
+    const event: StoreEvent =
+      type === 'Delete'
+        ? { kind: 'delete', key: kv.key.toString() }
+        : { kind: 'put', entry: entryOf(kv) };
+    const same = byRevision.get(kv.mod_revision);
+    if (same === undefined) byRevision.set(kv.mod_revision, [event]);
+    else same.push(event);
+  }
+  for (const [revision, changes] of byRevision)
+    yield { revision: BigInt(revision), events: changes };
+}
+
+/** The first key after every key with the prefix. Our prefixes end in "/". */
+function prefixEnd(prefix: string): Buffer {
+  const end = Buffer.from(prefix);
+  end[end.length - 1] = (end.at(-1) ?? 0) + 1;
+  return end;
+}

@@ -1,0 +1,58 @@
+/**
+ * The layout of the store's keys, in this file and nowhere else.
+ *
+ *     /isthmus/v1/clusters/<cluster>/{config,bundle,synced,alive}
+ *     /isthmus/v1/exports/<cluster>/<namespace>/<service>/<slice>
+ *
+ * Every part is a parsed name, so no part can hold a "/" and no two records share a key.
+ */
+
+import { type ClusterName, isDnsLabel, type Namespace, type ServiceName } from '../mesh/names.ts';
+import type { RecordId } from '../wire/registry-records.ts';
+
+export const KEY_PREFIX = '/isthmus/v1/';
+
+export interface RecordKey {
+  readonly cluster: ClusterName;
+  readonly id: RecordId;
+}
+
+export function formatKey({ cluster, id }: RecordKey): string {
+  return id.kind === 'export-slice'
+    ? `${KEY_PREFIX}exports/${cluster}/${id.namespace}/${id.name}/${id.slice}`
+    : `${KEY_PREFIX}clusters/${cluster}/${id.kind}`;
+}
+
+/** Undefined for a key that `formatKey` does not make. */
+export function parseKey(key: string): RecordKey | undefined {
+  if (!key.startsWith(KEY_PREFIX)) return undefined;
+  const [table, cluster = '', ...rest] = key.slice(KEY_PREFIX.length).split('/');
+  if (!isDnsLabel(cluster)) return undefined;
+  const id = table === 'clusters' ? singleton(rest) : table === 'exports' ? slice(rest) : undefined;
+  return id === undefined ? undefined : { cluster: cluster as ClusterName, id };
+}
+
+/** As operators see it: `config`, or `exports/<namespace>/<service>/<slice>`. */
+export function describeRecord(id: RecordId): string {
+  return id.kind === 'export-slice' ? `exports/${id.namespace}/${id.name}/${id.slice}` : id.kind;
+}
+
+function singleton(parts: readonly string[]): RecordId | undefined {
+  const [kind] = parts;
+  if (parts.length !== 1) return undefined;
+  return kind === 'config' || kind === 'bundle' || kind === 'synced' || kind === 'alive'
+    ? { kind }
+    : undefined;
+}
+
+function slice(parts: readonly string[]): RecordId | undefined {
+  const [namespace = '', name = '', number = ''] = parts;
+  if (parts.length !== 3 || !isDnsLabel(namespace) || !isDnsLabel(name)) return undefined;
+  if (!/^(?:0|[1-9][0-9]{0,2})$/.test(number)) return undefined;
+  return {
+    kind: 'export-slice',
+    namespace: namespace as Namespace,
+    name: name as ServiceName,
+    slice: Number(number),
+  };
+}

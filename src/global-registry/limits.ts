@@ -1,0 +1,46 @@
+/** Every bound of the registry, with its unit and what happens when it is reached. */
+
+/** Puts and deletes of one Publish; LIMIT_EXCEEDED. etcd refuses transactions of more than 128. */
+export const PUBLISH_RECORDS_MAX = 100;
+/** Encoded records of one Publish; LIMIT_EXCEEDED. etcd refuses requests above 1.5 MiB. */
+export const PUBLISH_BYTES_MAX = 1024 * 1024;
+/** Records of one cluster, all kinds; LIMIT_EXCEEDED. */
+export const CLUSTER_RECORDS_MAX = 2_000;
+/** One cluster's bundle document; LIMIT_EXCEEDED. Room for the roots of several rotations. */
+export const BUNDLE_DOCUMENT_BYTES_MAX = 64 * 1024;
+
+/** Leases outside these are granted the nearest of them. */
+export const LEASE_TTL_MS_MIN = 1_000;
+export const LEASE_TTL_MS_MAX = 300_000;
+
+/** An expiry noticed later than this means that the embedded store itself had stood still. */
+export const LEASE_STALL_MS_MAX = 1_000;
+
+/** Recent changes kept for resuming watches; who needs older ones gets a ReplaceAll. */
+export const HISTORY_REVISIONS_MAX = 4_096;
+export const HISTORY_BYTES_MAX = 32 * 1024 * 1024;
+
+/** One part of a ReplaceAll; a bigger table is sent in several. */
+export const REPLACE_ALL_PART_BYTES = 1024 * 1024;
+
+/** How long a Publish waits to become visible in this process before it answers anyway. */
+export const PUBLISH_VISIBLE_MS_MAX = 1_000;
+
+/** Connections of member clusters; more are closed at once. */
+export const CONNECTIONS_MAX = 1_000;
+export const HANDSHAKE_MS_MAX = 5_000;
+/** Calls get this long to finish when the process stops. */
+export const STOP_GRACE_MS = 2_000;
+
+/** Waits between attempts to reach the store. */
+export const STORE_RETRY_MS_FIRST = 100;
+export const STORE_RETRY_MS_MAX = 5_000;
+
+/** The embedded store's journal; when it is longer, the store writes a snapshot and starts a new one. */
+export const JOURNAL_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Records a page when reading etcd, so that the largest page stays below ETCD_MESSAGE_BYTES_MAX. */
+export const ETCD_PAGE_KEYS = 200;
+export const ETCD_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** STORE_UNAVAILABLE. */
+export const ETCD_CALL_MS_MAX = 2_000;
