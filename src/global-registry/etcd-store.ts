@@ -73,7 +73,7 @@ export class EtcdStore implements RegistryStore {
         for await (const { TTL } of messagesOf<{ TTL: string }>(stream)) return Number(TTL);
         throw new Error('the keep-alive stream ended without an answer');
       } finally {
-        stream.cancel();
+        hangUp(stream);
       }
     });
     if (ttlSeconds > 0) return { leaseId, ttlMs: ttlSeconds * 1000 };
@@ -121,7 +121,7 @@ export class EtcdStore implements RegistryStore {
     signal: AbortSignal,
   ): AsyncGenerator<Revision, void> {
     const stream = await this.#call(() => this.#etcd.watchClient.watch());
-    const cancel = (): void => stream.cancel();
+    const cancel = (): void => hangUp(stream);
     const unanswered = setTimeout(cancel, ETCD_CALL_MS_MAX);
     signal.addEventListener('abort', cancel, { once: true });
     try {
@@ -145,7 +145,7 @@ export class EtcdStore implements RegistryStore {
     } finally {
       clearTimeout(unanswered);
       signal.removeEventListener('abort', cancel);
-      stream.cancel();
+      cancel();
     }
   }
 
@@ -221,6 +221,12 @@ function nextHostUnlessSent(hosts: number): Policy {
 /** etcd3's streams are grpc-js streams; its typings leave out that they can be iterated. */
 function messagesOf<T>(stream: object): AsyncIterable<T> {
   return stream as AsyncIterable<T>;
+}
+
+/** Ended before cancelled, or etcd3 takes our own hang-up for a fault and drops the host's connections. */
+function hangUp(stream: { end(): void; cancel(): void }): void {
+  stream.end();
+  stream.cancel();
 }
 
 function entryOf({ key, value, mod_revision, lease }: IKeyValue): StoreEntry {
