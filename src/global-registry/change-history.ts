@@ -5,7 +5,7 @@
  * one, and one that has fallen off the end is told so and starts over from a full copy.
  */
 
-import type { Revision } from './store.ts';
+import type { Revision, StoreEvent } from './store.ts';
 
 export interface HistoryBounds {
   readonly revisionsMax: number;
@@ -34,14 +34,14 @@ export class ChangeHistory {
   /** Revisions ascend. */
   push(revision: Revision): void {
     this.#revisions.push(revision);
-    this.#bytes += bytesOf(revision);
+    this.#bytes += bytesOf(revision.events);
     while (
       this.#revisions.length > this.#bounds.revisionsMax ||
       (this.#bytes > this.#bounds.bytesMax && this.#revisions.length > 1)
     ) {
       const forgotten = this.#revisions.shift();
       if (forgotten === undefined) break;
-      this.#bytes -= bytesOf(forgotten);
+      this.#bytes -= bytesOf(forgotten.events);
       this.#floor = forgotten.revision;
     }
     this.#wake();
@@ -80,7 +80,7 @@ export class ChangeHistory {
   }
 }
 
-function bytesOf({ events }: Revision): number {
+export function bytesOf(events: readonly StoreEvent[]): number {
   let bytes = 0;
   for (const event of events) {
     bytes +=

@@ -1,0 +1,112 @@
+/** The registry, assembled: store → mirror → handlers → listener, and the admin server beside them. */
+
+import { join } from 'node:path';
+import type { SocketAddress } from '../mesh/address.ts';
+import { MeshError } from '../mesh/errors.ts';
+import { registryId } from '../mesh/spiffe-id.ts';
+import { AdminServer } from '../runtime/admin.ts';
+import type { Logger } from '../runtime/log.ts';
+import { createRpcServer, rpcService } from '../runtime/rpc-server.ts';
+import { ensurePrivateDir } from '../runtime/state-file.ts';
+import type { Task } from '../runtime/supervise.ts';
+import {
+  type ClusterSetCredentials,
+  loadMemberCredentials,
+} from '../trust-federation/clusterset-authority.ts';
+import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
+import type { RegistryConfig } from './config.ts';
+import { openEmbeddedStore } from './embedded-store.ts';
+import { EtcdStore } from './etcd-store.ts';
+import { describeRecord } from './keys.ts';
+import { createRegistryMetrics } from './metrics.ts';
+import { PeerListener } from './peer-listener.ts';
+import { registryHandlers } from './registry-service.ts';
+import type { RegistryStore } from './store.ts';
+import { TableMirror } from './table-mirror.ts';
+
+export interface Registry {
+  readonly address: SocketAddress;
+  readonly admin: SocketAddress;
+  readonly tasks: readonly Task[];
+}
+
+/** Binds every socket; the tasks do the rest. */
+export async function createRegistry(
+  config: RegistryConfig,
+  stateDir: string,
+  log: Logger,
+  now: () => number = Date.now,
+): Promise<Registry> {
+  const { clusterSet } = config;
+  await ensurePrivateDir(stateDir);
+  const credentials = await loadRegistryCredentials(join(stateDir, 'identity'), config);
+  const metrics = createRegistryMetrics();
+  const store = await openStore(config, stateDir, log);
+  const mirror = new TableMirror({ store, log, metrics });
+  const handlers = registryHandlers({ store, mirror, clusterSet, metrics });
+  const rpc = createRpcServer([rpcService(RegistryDefinition, handlers)], log);
+  const listener = new PeerListener({ credentials, rpc, metrics, log, now });
+
+  const admin = new AdminServer({ metrics: metrics.registry, config });
+  admin.ready('store', () => (mirror.storeId === undefined ? mirror.outage : undefined));
+  admin.debug('records', () => recordsOf(mirror));
+  admin.debug('store', () => ({
+    kind: store.kind,
+    storeId: mirror.storeId,
+    revision: String(mirror.revision),
+    outage: mirror.outage,
+  }));
+
+  const adminAddress = await admin.listen(config.admin);
+  const address = await listener.listen(config.listen);
+  log.info({ address, admin: adminAddress, store: store.kind }, 'registry listening');
+  return {
+    address,
+    admin: adminAddress,
+    tasks: [
+      {
+        name: 'listener',
+        run: async signal => {
+          await listener.run(signal);
+          await store.close();
+        },
+      },
+      { name: 'mirror', run: signal => mirror.run(signal) },
+      { name: 'admin', run: signal => admin.run(signal) },
+    ],
+  };
+}
+
+async function loadRegistryCredentials(
+  dir: string,
+  { clusterSet }: RegistryConfig,
+): Promise<ClusterSetCredentials> {
+  const credentials = await loadMemberCredentials(dir);
+  const { id } = credentials.svid;
+  if (id === registryId(clusterSet)) return credentials;
+  throw new MeshError(
+    'CERTIFICATE_INVALID',
+    `"${dir}" holds the identity "${id}", the configuration asks for "${registryId(clusterSet)}"; copy the registry's credentials of this ClusterSet there`,
+  );
+}
+
+function openStore(
+  { store }: RegistryConfig,
+  stateDir: string,
+  log: Logger,
+): Promise<RegistryStore> | RegistryStore {
+  switch (store.kind) {
+    case 'embedded':
+      return openEmbeddedStore({ dir: join(stateDir, 'store'), log });
+    case 'etcd':
+      return new EtcdStore(store.endpoints);
+  }
+}
+
+function recordsOf(mirror: TableMirror): unknown {
+  return [...mirror.rows.values()].map(({ cluster, id, entry }) => ({
+    cluster,
+    record: describeRecord(id),
+    revision: String(entry.revision),
+  }));
+}
