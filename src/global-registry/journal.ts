@@ -30,8 +30,9 @@ export async function openJournal(
   replay: (record: unknown) => void,
   log: Logger,
 ): Promise<Journal> {
+  let file: FileHandle | undefined;
   try {
-    const file = await open(path, 'a+', 0o600);
+    file = await open(path, 'a+', 0o600);
     const content = await file.readFile();
     const { end, next } = readFrames(content, replay);
     if (next !== undefined) throw damaged(path, end, `good data follows at offset ${next}`);
@@ -46,6 +47,7 @@ export async function openJournal(
     await syncDirectory(dirname(path));
     return new Journal(path, file, end);
   } catch (cause) {
+    await file?.close();
     if (cause instanceof MeshError) throw cause;
     throw new MeshError('FILE_UNREADABLE', `journal "${path}": ${messageOf(cause)}`, { cause });
   }
