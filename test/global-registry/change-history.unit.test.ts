@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { ChangeHistory } from '../../src/global-registry/change-history.ts';
+import type { Revision } from '../../src/global-registry/store.ts';
+
+const revision = (number: number, bytes = 1): Revision => ({
+  revision: BigInt(number),
+  events: [
+    {
+      kind: 'put',
+      entry: { key: '', value: Buffer.alloc(bytes), revision: BigInt(number), leaseId: undefined },
+    },
+  ],
+});
+const after = (history: ChangeHistory, number: number): number[] | undefined =>
+  history.after(BigInt(number))?.map(held => Number(held.revision));
+
+describe('change history', () => {
+  it('gives each reader what followed its revision, gaps in the numbering included', () => {
+    const history = new ChangeHistory(10n, { revisionsMax: 10, bytesMax: 1000 });
+    for (const number of [12, 13, 20]) history.push(revision(number));
+    expect(after(history, 10)).to.deep.equal([12, 13, 20]);
+    expect(after(history, 12)).to.deep.equal([13, 20]);
+    expect(after(history, 15)).to.deep.equal([20]);
+    expect(after(history, 20)).to.deep.equal([]);
+  });
+
+  it('sends readers from before its beginning or after its end back to the start', () => {
+    const history = new ChangeHistory(10n, { revisionsMax: 10, bytesMax: 1000 });
+    history.push(revision(11));
+    expect(after(history, 9)).to.equal(undefined);
+    expect(after(history, 12)).to.equal(undefined);
+  });
+
+  it('forgets the oldest revisions beyond its count', () => {
+    const history = new ChangeHistory(0n, { revisionsMax: 3, bytesMax: 1000 });
+    for (let i = 1; i <= 5; i++) history.push(revision(i));
+    expect(after(history, 1)).to.equal(undefined);
+    expect(after(history, 2)).to.deep.equal([3, 4, 5]);
+  });
+
+  it('forgets the oldest revisions beyond its bytes, but never the newest', () => {
+    const history = new ChangeHistory(0n, { revisionsMax: 100, bytesMax: 100 });
+    history.push(revision(1, 60));
+    history.push(revision(2, 60));
+    expect(after(history, 0)).to.equal(undefined);
+    expect(after(history, 1)).to.deep.equal([2]);
+    history.push(revision(3, 500));
+    expect(after(history, 2)).to.deep.equal([3]);
+  });
+
+  it('wakes its readers at a push, at their abort and when it closes', async () => {
+    const history = new ChangeHistory(0n, { revisionsMax: 3, bytesMax: 1000 });
+    const stop = new AbortController();
+    const pushed = history.changed(stop.signal);
+    history.push(revision(1));
+    await pushed;
+    const aborted = history.changed(stop.signal);
+    stop.abort();
+    await aborted;
+    const closed = history.changed(new AbortController().signal);
+    history.close();
+    await closed;
+    await history.changed(new AbortController().signal);
+    expect(after(history, 1)).to.equal(undefined);
+  });
+});

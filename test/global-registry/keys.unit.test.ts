@@ -1,0 +1,61 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { describeRecord, formatKey, parseKey } from '../../src/global-registry/keys.ts';
+import type { ClusterName, Namespace, ServiceName } from '../../src/mesh/names.ts';
+
+const east = 'east' as ClusterName;
+const slice = {
+  kind: 'export-slice',
+  namespace: 'shop' as Namespace,
+  name: 'cart' as ServiceName,
+  slice: 12,
+} as const;
+
+describe('registry keys', () => {
+  it('have one form for each record', () => {
+    const keys = (['config', 'bundle', 'synced', 'alive'] as const).map(kind =>
+      formatKey({ cluster: east, id: { kind } }),
+    );
+    expect(keys).to.deep.equal([
+      '/isthmus/v1/clusters/east/config',
+      '/isthmus/v1/clusters/east/bundle',
+      '/isthmus/v1/clusters/east/synced',
+      '/isthmus/v1/clusters/east/alive',
+    ]);
+    const key = formatKey({ cluster: east, id: slice });
+    expect(key).to.equal('/isthmus/v1/exports/east/shop/cart/12');
+    expect(describeRecord(slice)).to.equal('exports/shop/cart/12');
+    for (const each of [...keys, key]) expect(formatKey(parseKey(each)!)).to.equal(each);
+  });
+
+  for (const key of [
+    '',
+    '/isthmus/v1/',
+    '/isthmus/v2/clusters/east/config',
+    '/isthmus/v1/clusters/east',
+    '/isthmus/v1/clusters/east/config/',
+    '/isthmus/v1/clusters/east/other',
+    '/isthmus/v1/clusters//config',
+    '/isthmus/v1/clusters/EAST/config',
+    '/isthmus/v1/exports/east/shop/cart',
+    '/isthmus/v1/exports/east/shop/cart/',
+    '/isthmus/v1/exports/east/shop/cart/01',
+    '/isthmus/v1/exports/east/shop/cart/1000',
+    '/isthmus/v1/exports/east/shop/../1',
+    '/isthmus/v1/exports/east/shop/cart/1/2',
+  ]) {
+    it(`do not include ${JSON.stringify(key)}`, () => {
+      expect(parseKey(key)).to.equal(undefined);
+    });
+  }
+
+  it('parse to what was formatted, and nothing else parses', () => {
+    fc.assert(
+      fc.property(fc.string(), text => {
+        const key = `/isthmus/v1/${text}`;
+        const parsed = parseKey(key);
+        return parsed === undefined || formatKey(parsed) === key;
+      }),
+    );
+  });
+});

@@ -1,0 +1,154 @@
+import { expect } from 'chai';
+import { isMeshError } from '../../src/mesh/errors.ts';
+import type { ClusterName } from '../../src/mesh/names.ts';
+import type * as pb from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
+import { decodeRecord, SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-records.ts';
+import { UpdateReader } from '../../src/wire/registry-updates.ts';
+
+const east = 'east' as ClusterName;
+
+const config: pb.ClusterConfig = {
+  name: 'east',
+  instance: 'i1',
+  trustDomain: 'east.example',
+  locality: { region: 'us-east', zone: '' },
+  network: 'east',
+  gateways: [{ host: '10.0.0.1', port: 15443 }],
+  version: '0.1.0',
+};
+const endpoint: pb.Endpoint = {
+  workload: 'cart-0',
+  spiffeId: 'spiffe://east.example/ns/shop/sa/cart',
+  locality: { region: 'us-east', zone: 'a' },
+  address: { host: '10.0.0.2', port: 15008 },
+};
+const slice: pb.ExportSlice = {
+  id: { namespace: 'shop', service: 'cart', slice: 0 },
+  ports: [{ port: 80, protocol: 'http' }],
+  endpoints: [endpoint],
+};
+
+const ofConfig = (change: Partial<pb.ClusterConfig>): pb.Record => ({
+  kind: { $case: 'config', value: { ...config, ...change } },
+});
+const ofSlice = (change: Partial<pb.ExportSlice>): pb.Record => ({
+  kind: { $case: 'exportSlice', value: { ...slice, ...change } },
+});
+const refusal = (record: pb.Record | undefined): string => {
+  try {
+    decodeRecord(record, east);
+    return 'accepted';
+  } catch (error) {
+    return isMeshError(error) ? `${error.code}: ${error.message}` : String(error);
+  }
+};
+
+describe('a registry record', () => {
+  it('becomes mesh nouns, its endpoints in the cluster that owns it', () => {
+    expect(decodeRecord(ofConfig({}), east)).to.deep.equal({ kind: 'config', config });
+    const decoded = decodeRecord(ofSlice({}), east);
+    expect(decoded.kind === 'export-slice' && decoded.slice.endpoints).to.deep.equal([
+      { ...endpoint, cluster: 'east' },
+    ]);
+  });
+
+  const refused: readonly (readonly [string, pb.Record | undefined, RegExp])[] = [
+    ['no kind', { kind: undefined }, /^REQUEST_INVALID: record has no kind/],
+    ['nothing', undefined, /^REQUEST_INVALID: record has no kind/],
+    ['a bad name', ofConfig({ name: 'East' }), /^REQUEST_INVALID: cluster name "East"/],
+    [
+      'a bad trust domain',
+      ofConfig({ trustDomain: 'a/b' }),
+      /^REQUEST_INVALID: trust domain "a\/b"/,
+    ],
+    ['no locality', ofConfig({ locality: undefined }), /^REQUEST_INVALID: locality is missing/],
+    ['a line break', ofConfig({ network: 'a\nb' }), /^REQUEST_INVALID: network "a\\nb"/],
+    [
+      'long text',
+      ofConfig({ version: 'x'.repeat(254) }),
+      /^REQUEST_INVALID: version "x+…" is longer/,
+    ],
+    ['no host', ofConfig({ gateways: [{ host: '', port: 1 }] }), /^REQUEST_INVALID: host ""/],
+    ['port 0', ofConfig({ gateways: [{ host: 'a', port: 0 }] }), /^REQUEST_INVALID: port "0"/],
+    [
+      '17 gateways',
+      ofConfig({ gateways: Array.from({ length: 17 }, () => ({ host: 'a', port: 1 })) }),
+      /^LIMIT_EXCEEDED: 17 gateways/,
+    ],
+    ['no slice id', ofSlice({ id: undefined }), /^REQUEST_INVALID: slice id is missing/],
+    [
+      'slice 1000',
+      ofSlice({ id: { namespace: 'shop', service: 'cart', slice: 1000 } }),
+      /^REQUEST_INVALID: slice "1000"/,
+    ],
+    [
+      'an unknown protocol',
+      ofSlice({ ports: [{ port: 80, protocol: 'udp' }] }),
+      /^REQUEST_INVALID: protocol "udp"/,
+    ],
+    [
+      'no SPIFFE ID',
+      ofSlice({ endpoints: [{ ...endpoint, spiffeId: 'cart' }] }),
+      /^REQUEST_INVALID: SPIFFE ID "cart"/,
+    ],
+    [
+      '101 endpoints',
+      ofSlice({ endpoints: Array.from({ length: SLICE_ENDPOINTS_MAX + 1 }, () => endpoint) }),
+      /^LIMIT_EXCEEDED: 101 endpoints/,
+    ],
+  ];
+  for (const [what, record, expected] of refused) {
+    it(`with ${what} is refused, saying so`, () => {
+      expect(refusal(record)).to.match(expected);
+    });
+  }
+});
+
+describe('a registry watch', () => {
+  const stored = (network: string): pb.StoredRecord => ({
+    cluster: 'east',
+    record: ofConfig({ network }),
+    modRevision: 7n,
+  });
+  const replaceAll = (records: pb.StoredRecord[], more: boolean): pb.WatchResponse => ({
+    revision: 9n,
+    storeId: 's',
+    body: { $case: 'replaceAll', value: { records, more } },
+  });
+  const changes: pb.WatchResponse = {
+    revision: 9n,
+    storeId: 's',
+    body: { $case: 'changes', value: { changes: [] } },
+  };
+  const noErrors = (error: unknown): void => {
+    throw error;
+  };
+
+  it('puts a table in parts together', () => {
+    const reader = new UpdateReader(noErrors);
+    expect(reader.read(replaceAll([stored('a')], true))).to.equal(undefined);
+    expect(reader.read(replaceAll([stored('b')], true))).to.equal(undefined);
+    const update = reader.read(replaceAll([], false));
+    expect(update?.kind === 'replace-all' && update.records).to.have.length(2);
+    expect(reader.read(replaceAll([], false))).to.deep.include({
+      kind: 'replace-all',
+      records: [],
+    });
+  });
+
+  it('leaves out a record it cannot read, and says so', () => {
+    const errors: unknown[] = [];
+    const reader = new UpdateReader(error => errors.push(error));
+    const bad = { ...stored('a'), record: { kind: undefined } };
+    const update = reader.read(replaceAll([bad, stored('b')], false));
+    expect(update?.kind === 'replace-all' && update.records).to.have.length(1);
+    expect(errors).to.have.length(1);
+  });
+
+  it('refuses changes in the middle of a table', () => {
+    const reader = new UpdateReader(noErrors);
+    reader.read(replaceAll([stored('a')], true));
+    expect(() => reader.read(changes)).to.throw('inside a ReplaceAll');
+    expect(new UpdateReader(noErrors).read(changes)).to.deep.include({ kind: 'changes' });
+  });
+});
