@@ -30,6 +30,9 @@ describe('etcd store', function () {
     return store;
   };
 
+  const put = (store: RegistryStore, key: string, bytes = 1): Promise<bigint> =>
+    store.commit({ puts: [{ key, value: Buffer.alloc(bytes) }], deletes: [] });
+
   describe('keeps the contract', () => {
     storeContract(async () => {
       const store = open(etcd.address);
@@ -56,14 +59,7 @@ describe('etcd store', function () {
     const { revision } = await store.snapshot(prefix);
     const events = 3_000;
     for (let i = 0; i < events; i += 100) {
-      await Promise.all(
-        Array.from({ length: 100 }, (_, j) =>
-          store.commit({
-            puts: [{ key: `${prefix}${i + j}`, value: Buffer.alloc(60) }],
-            deletes: [],
-          }),
-        ),
-      );
+      await Promise.all(Array.from({ length: 100 }, (_, j) => put(store, `${prefix}${i + j}`, 60)));
     }
     const proxy = await startFaultProxy(etcd.address);
     const cutAt = [150_000, 100_000, 60_000];
@@ -98,6 +94,27 @@ describe('etcd store', function () {
     }
   });
 
+  it('fails calls and watches within seconds while etcd is frozen, and works again after', async () => {
+    const store = open(etcd.address);
+    const revision = await put(store, '/frozen/a');
+    const seen: bigint[] = [];
+    const watched = (async () => {
+      const watch = store.watch('/frozen/', revision - 1n, AbortSignal.timeout(30_000));
+      for await (const part of watch) seen.push(part.revision);
+    })().catch((thrown: unknown) => thrown);
+    while (seen.length === 0) await sleep(10);
+    etcd.freeze();
+    try {
+      const error = await put(store, '/frozen/a').catch((thrown: unknown) => thrown);
+      expect(isMeshError(error, 'STORE_UNAVAILABLE'), String(error)).to.equal(true);
+      const lost = await watched;
+      expect(isMeshError(lost, 'STORE_UNAVAILABLE'), String(lost)).to.equal(true);
+    } finally {
+      etcd.thaw();
+    }
+    await put(store, '/frozen/a');
+  });
+
   it('reads a prefix of more records than fit a page', async () => {
     const store = open(etcd.address);
     const puts = Array.from({ length: 100 }, (_, i) => ({
@@ -117,12 +134,10 @@ describe('etcd store', function () {
   it('refuses a value etcd finds too large without failing the next call', async () => {
     const store = open(etcd.address);
     for (let i = 0; i < 5; i++) {
-      const error = await store
-        .commit({ puts: [{ key: '/large', value: Buffer.alloc(2_000_000) }], deletes: [] })
-        .catch((thrown: unknown) => thrown);
+      const error = await put(store, '/large', 2_000_000).catch((thrown: unknown) => thrown);
       expect(isMeshError(error, 'LIMIT_EXCEEDED'), String(error)).to.equal(true);
     }
-    await store.commit({ puts: [{ key: '/large', value: Buffer.alloc(1_000) }], deletes: [] });
+    await put(store, '/large', 1_000);
   });
 
   it('uses the endpoints that answer, and says which when none does', async () => {

@@ -15,6 +15,9 @@ export interface Etcd {
   kill(): Promise<void>;
   /** The same member again, after `kill`. */
   restart(): Promise<void>;
+  /** Stops the process where it stands: a frozen machine, seen from outside. */
+  freeze(): void;
+  thaw(): void;
   /** Ends the process and removes the data. */
   stop(): Promise<void>;
 }
@@ -39,6 +42,8 @@ export async function startEtcd(): Promise<Etcd> {
     restart: async () => {
       child = await launch(dir, address, peer);
     },
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
     stop: async () => {
       await kill();
       await rm(dir, { recursive: true });

@@ -1,0 +1,191 @@
+import { expect } from 'chai';
+import { admit } from '../../src/global-registry/admission.ts';
+import { parseKey } from '../../src/global-registry/keys.ts';
+import { CLUSTER_RECORDS_MAX, PUBLISH_RECORDS_MAX } from '../../src/global-registry/limits.ts';
+import type { Commit } from '../../src/global-registry/store.ts';
+import type { Row } from '../../src/global-registry/table-mirror.ts';
+import { isMeshError } from '../../src/mesh/errors.ts';
+import {
+  encodeRecord,
+  encodeRecordId,
+  type RecordId,
+  type RegistryRecord,
+} from '../../src/wire/registry-records.ts';
+import {
+  bundleRecordOf,
+  CLUSTER_SET,
+  configOf,
+  east,
+  entryOf,
+  sliceOf,
+  trustDomainOf,
+} from './records.ts';
+
+const alive: RegistryRecord = { kind: 'alive', instance: 'i1' };
+const synced: RegistryRecord = { kind: 'synced', instance: 'i1' };
+
+function tableOf(records: readonly (readonly [string, RegistryRecord])[]): Map<string, Row> {
+  return new Map(
+    records.map(([cluster, record]) => {
+      const entry = entryOf(cluster, record);
+      return [entry.key, { ...parseKey(entry.key)!, record, entry }];
+    }),
+  );
+}
+
+const known = tableOf([
+  ['east', configOf('east')],
+  ['west', configOf('west')],
+]);
+
+interface Attempt {
+  readonly puts?: readonly RegistryRecord[];
+  readonly deletes?: readonly RecordId[];
+  readonly leaseId?: string;
+  readonly rows?: ReadonlyMap<string, Row>;
+}
+
+/** By east, which owns lease "l1". */
+function publish({ puts = [], deletes = [], leaseId = '', rows = known }: Attempt): Commit {
+  return admit(
+    { puts: puts.map(encodeRecord), deletes: deletes.map(encodeRecordId), leaseId },
+    { caller: east, clusterSet: CLUSTER_SET, rows, ownsLease: id => id === 'l1' },
+  );
+}
+
+function refusal(attempt: Attempt): string {
+  try {
+    publish(attempt);
+    return 'accepted';
+  } catch (error) {
+    return isMeshError(error) ? `${error.code}: ${error.message}` : String(error);
+  }
+}
+
+describe('a publish', () => {
+  it('touches keys of the caller only, whatever it holds', () => {
+    const everything = [configOf('east'), bundleRecordOf('east'), sliceOf('east'), synced, alive];
+    const { puts } = publish({ puts: everything, leaseId: 'l1' });
+    const { deletes } = publish({ deletes: [{ kind: 'config' }, { kind: 'alive' }] });
+    expect([...puts.map(({ key }) => key), ...deletes]).to.deep.equal([
+      '/isthmus/v1/clusters/east/config',
+      '/isthmus/v1/clusters/east/bundle',
+      '/isthmus/v1/exports/east/shop/cart/0',
+      '/isthmus/v1/clusters/east/synced',
+      '/isthmus/v1/clusters/east/alive',
+      '/isthmus/v1/clusters/east/config',
+      '/isthmus/v1/clusters/east/alive',
+    ]);
+  });
+
+  it('binds the alive record to the lease, and nothing else', () => {
+    const { puts } = publish({ puts: [configOf('east'), synced, alive], leaseId: 'l1' });
+    expect(puts.map(({ leaseId }) => leaseId)).to.deep.equal([undefined, undefined, 'l1']);
+  });
+
+  it('may hold the config that its other records need', () => {
+    const puts = [sliceOf('east'), bundleRecordOf('east'), configOf('east')];
+    expect(publish({ puts, rows: new Map() }).puts).to.have.length(3);
+  });
+
+  const legal: readonly (readonly [string, Attempt])[] = [
+    ['its own config', { puts: [configOf('east')] }],
+    ['a slice with identities of its trust domain', { puts: [sliceOf('east')] }],
+    ['a bundle of its trust domain', { puts: [bundleRecordOf('east')] }],
+    ['alive with its lease', { puts: [alive], leaseId: 'l1' }],
+    ['as many records as allowed', { puts: many(PUBLISH_RECORDS_MAX) }],
+    ['a change to a record when its table is full', { puts: many(1), rows: fullTable() }],
+  ];
+  for (const [what, attempt] of legal) {
+    it(`of ${what} is accepted`, () => expect(refusal(attempt)).to.equal('accepted'));
+  }
+
+  const refused: readonly (readonly [string, Attempt, RegExp])[] = [
+    ['nothing', {}, /^REQUEST_INVALID: publish has neither/],
+    [
+      "another cluster's config",
+      { puts: [configOf('west')] },
+      /^PERMISSION_DENIED: config is of cluster "west", the certificate is of "east"/,
+    ],
+    [
+      "another cluster's trust domain",
+      {
+        puts: [configOf('east', trustDomainOf('west'))],
+        rows: tableOf([['west', configOf('west')]]),
+      },
+      /^PERMISSION_DENIED: trust domain "west.example" belongs to cluster "west"/,
+    ],
+    [
+      "the ClusterSet's trust domain",
+      { puts: [configOf('east', CLUSTER_SET)], rows: new Map() },
+      /^PERMISSION_DENIED: trust domain "clusterset.example" is the ClusterSet's own/,
+    ],
+    [
+      'a changed trust domain',
+      { puts: [configOf('east', trustDomainOf('north'))] },
+      /^PERMISSION_DENIED: cluster "east" is registered with trust domain "east.example"/,
+    ],
+    [
+      'identities of another trust domain',
+      { puts: [sliceOf('east', { trustDomain: trustDomainOf('west') })] },
+      /^PERMISSION_DENIED: endpoint "cart-0" has identity "spiffe:\/\/west.example/,
+    ],
+    [
+      "another trust domain's bundle",
+      { puts: [bundleRecordOf('east', trustDomainOf('west'))] },
+      /^PERMISSION_DENIED: bundle is of trust domain "west.example"/,
+    ],
+    [
+      'a bundle that is none',
+      {
+        puts: [
+          {
+            kind: 'bundle',
+            bundle: { trustDomain: trustDomainOf('east'), document: Buffer.from('{}') },
+          },
+        ],
+      },
+      /^REQUEST_INVALID: bundle of "east.example"/,
+    ],
+    [
+      'a slice before any config',
+      { puts: [sliceOf('east')], rows: new Map() },
+      /^REQUEST_INVALID: cluster "east" has no config/,
+    ],
+    ['alive without a lease', { puts: [alive] }, /^REQUEST_INVALID: an alive record needs a lease/],
+    [
+      "alive with someone else's lease",
+      { puts: [alive], leaseId: 'l2' },
+      /^LEASE_NOT_FOUND: lease "l2"/,
+    ],
+    [
+      'one record twice',
+      { puts: [synced, synced] },
+      /^REQUEST_INVALID: record "\/isthmus\/v1\/clusters\/east\/synced" occurs twice/,
+    ],
+    [
+      'one record put and deleted',
+      { puts: [synced], deletes: [{ kind: 'synced' }] },
+      /^REQUEST_INVALID: record .* occurs twice/,
+    ],
+    ['too many records', { puts: many(PUBLISH_RECORDS_MAX + 1) }, /^LIMIT_EXCEEDED: 101 records/],
+    [
+      'more than its share of the table',
+      { puts: [sliceOf('east', { name: 'new' })], rows: fullTable() },
+      /^LIMIT_EXCEEDED: 2001 records of cluster "east"/,
+    ],
+  ];
+  for (const [what, attempt, expected] of refused) {
+    it(`of ${what} is refused, saying so`, () => expect(refusal(attempt)).to.match(expected));
+  }
+});
+
+function many(count: number): RegistryRecord[] {
+  return Array.from({ length: count }, (_, i) => sliceOf('east', { name: `s${i}` }));
+}
+
+/** Holds what `many(1)` puts, and as much more as a cluster may have. */
+function fullTable(): Map<string, Row> {
+  const records = many(CLUSTER_RECORDS_MAX - 1).map(record => ['east', record] as const);
+  return tableOf([['east', configOf('east')], ...records]);
+}

@@ -1,0 +1,77 @@
+/** Records for tests, as nouns and as the store keeps them. */
+
+import { formatKey } from '../../src/global-registry/keys.ts';
+import type { StoreEntry } from '../../src/global-registry/store.ts';
+import type { ClusterName, Namespace, ServiceName, WorkloadName } from '../../src/mesh/names.ts';
+import type { SpiffeId, TrustDomain } from '../../src/mesh/spiffe-id.ts';
+import { formatBundleDocument } from '../../src/wire/bundle-document.ts';
+import { formatRecord, idOf, type RegistryRecord } from '../../src/wire/registry-records.ts';
+import { type TestAuthority, testAuthority } from '../trust-federation/pki.ts';
+
+export const CLUSTER_SET = 'clusterset.example' as TrustDomain;
+export const east = 'east' as ClusterName;
+export const west = 'west' as ClusterName;
+
+const authorities = new Map<string, TestAuthority>();
+
+export function trustDomainOf(cluster: string): TrustDomain {
+  return `${cluster}.example` as TrustDomain;
+}
+
+export function configOf(cluster: string, trustDomain = trustDomainOf(cluster)): RegistryRecord {
+  return {
+    kind: 'config',
+    config: {
+      name: cluster as ClusterName,
+      instance: 'i1',
+      trustDomain,
+      locality: { region: 'r', zone: 'z' },
+      network: cluster,
+      gateways: [],
+      version: '0.1.0',
+    },
+  };
+}
+
+export function bundleRecordOf(
+  cluster: string,
+  trustDomain = trustDomainOf(cluster),
+): RegistryRecord {
+  const authority = authorities.get(trustDomain) ?? testAuthority(trustDomain);
+  authorities.set(trustDomain, authority);
+  const document = formatBundleDocument(authority.bundle);
+  return { kind: 'bundle', bundle: { trustDomain, document } };
+}
+
+export function sliceOf(
+  cluster: string,
+  options: { slice?: number; trustDomain?: TrustDomain; endpoints?: number; name?: string } = {},
+): RegistryRecord {
+  const { slice = 0, trustDomain = trustDomainOf(cluster), endpoints = 1, name = 'cart' } = options;
+  return {
+    kind: 'export-slice',
+    slice: {
+      namespace: 'shop' as Namespace,
+      name: name as ServiceName,
+      slice,
+      ports: [{ port: 80, protocol: 'http' }],
+      endpoints: Array.from({ length: endpoints }, (_, i) => ({
+        workload: `cart-${i}` as WorkloadName,
+        cluster: cluster as ClusterName,
+        spiffeId: `spiffe://${trustDomain}/ns/shop/sa/cart` as SpiffeId,
+        locality: { region: 'r', zone: 'z' },
+        address: { host: '127.0.0.1', port: 10_000 + i },
+      })),
+    },
+  };
+}
+
+export function entryOf(
+  cluster: string,
+  record: RegistryRecord,
+  revision = 1n,
+  leaseId?: string,
+): StoreEntry {
+  const key = formatKey({ cluster: cluster as ClusterName, id: idOf(record) });
+  return { key, value: formatRecord(record), revision, leaseId };
+}

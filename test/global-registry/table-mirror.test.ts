@@ -1,0 +1,207 @@
+import { expect } from 'chai';
+import { subscribe } from '../../src/global-registry/fan-out.ts';
+import { createRegistryMetrics } from '../../src/global-registry/metrics.ts';
+import type { StoreEvent } from '../../src/global-registry/store.ts';
+import { TableMirror } from '../../src/global-registry/table-mirror.ts';
+import { createLogger } from '../../src/runtime/log.ts';
+import { sleep } from '../../src/runtime/supervise.ts';
+import type { WatchResponse } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
+import { type RegistryUpdate, type WatchPosition } from '../../src/wire/registry-records.ts';
+import { UpdateReader } from '../../src/wire/registry-updates.ts';
+import { FakeStore } from './fake-store.ts';
+import { configOf, entryOf, sliceOf } from './records.ts';
+
+const log = createLogger('test');
+log.level = 'silent';
+
+describe('the mirror of the table', () => {
+  let store: FakeStore;
+  let mirror: TableMirror;
+  let stop: AbortController;
+  let running: Promise<void>;
+
+  beforeEach(async () => {
+    store = new FakeStore();
+    store.change([put('east', 0), put('west', 0)]);
+    const metrics = createRegistryMetrics();
+    const historyBounds = { revisionsMax: 5, bytesMax: 100_000 };
+    mirror = new TableMirror({ store, log, metrics, historyBounds });
+    stop = new AbortController();
+    running = mirror.run(stop.signal);
+    await until(() => mirror.outage === undefined);
+  });
+  afterEach(async () => {
+    stop.abort();
+    await running;
+  });
+
+  it('keeps its records through an outage, and follows again after it', async () => {
+    const subscriber = new Subscriber(mirror);
+    expect((await subscriber.next()).kind).to.equal('replace-all');
+    store.down = true;
+    await until(() => mirror.outage !== undefined);
+    expect(mirror.rows.size).to.equal(2);
+    store.change([put('east', 1)]);
+    store.down = false;
+    await until(() => mirror.outage === undefined);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/1']);
+    store.change([put('west', 1)]);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+west shop/cart/1']);
+  });
+
+  it('makes one change of everything it missed, deletions included', async () => {
+    const subscriber = new Subscriber(mirror);
+    await subscriber.next();
+    store.down = true;
+    store.change([put('east', 1)], { unheard: true });
+    store.change([put('east', 0)], { unheard: true });
+    store.change([{ kind: 'delete', key: put('west', 0).entry.key }], { unheard: true });
+    await until(() => mirror.outage !== undefined);
+    store.down = false;
+    expect(await subscriber.nextChanges()).to.have.members([
+      '+east shop/cart/1',
+      '+east shop/cart/0',
+      '-west shop/cart/0',
+    ]);
+  });
+
+  it('sends the whole table when the store has been replaced by another', async () => {
+    const subscriber = new Subscriber(mirror);
+    await subscriber.next();
+    store.down = true;
+    await until(() => mirror.outage !== undefined);
+    store.storeId = 'second';
+    store.revision = 1n;
+    store.down = false;
+    const update = await subscriber.next();
+    expect(update.kind).to.equal('replace-all');
+    expect(update.position.storeId).to.equal('second');
+  });
+
+  it('resumes a subscriber from a revision it holds, at once, with exactly what it missed', async () => {
+    const first = new Subscriber(mirror);
+    const { position } = await first.next();
+    store.change([put('east', 1)]);
+    store.change([put('east', 2)]);
+    await until(() => mirror.rows.size === 4);
+    const second = new Subscriber(mirror, position);
+    expect(await second.nextChanges()).to.deep.equal(['+east shop/cart/1']);
+    expect(await second.nextChanges()).to.deep.equal(['+east shop/cart/2']);
+    const current = new Subscriber(mirror, { storeId: 'first', revision: store.revision });
+    expect(await current.nextChanges()).to.deep.equal([]);
+  });
+
+  it('sends the whole table to a subscriber that resumes in another store, or from the future', async () => {
+    const elsewhere = new Subscriber(mirror, { storeId: 'other', revision: store.revision });
+    expect((await elsewhere.next()).kind).to.equal('replace-all');
+    const ahead = new Subscriber(mirror, { storeId: 'first', revision: store.revision + 9n });
+    expect((await ahead.next()).kind).to.equal('replace-all');
+  });
+
+  it('resyncs a slow subscriber with the whole table while the others go on', async () => {
+    const slow = new Subscriber(mirror);
+    const quick = new Subscriber(mirror);
+    await slow.next();
+    await quick.next();
+    const seen: string[] = [];
+    for (let i = 1; i <= 20; i++) {
+      store.change([put('east', i)]);
+      seen.push(...(await quick.nextChanges()));
+    }
+    expect(seen).to.have.length(20);
+    const update = await slow.next();
+    expect(update.kind === 'replace-all' && update.records.length).to.equal(22);
+    store.change([put('west', 1)]);
+    expect(await slow.nextChanges()).to.deep.equal(['+west shop/cart/1']);
+  });
+
+  it('sends a table larger than a message in parts that make one update', async () => {
+    store.change(
+      Array.from({ length: 200 }, (_, i) => ({
+        kind: 'put',
+        entry: entryOf('east', sliceOf('east', { slice: i + 1, endpoints: 100 })),
+      })),
+    );
+    await until(() => mirror.rows.size === 202);
+    const subscriber = new Subscriber(mirror);
+    const update = await subscriber.next();
+    expect(update.kind === 'replace-all' && update.records.length).to.equal(202);
+    expect(subscriber.messages).to.be.greaterThan(1);
+  });
+
+  it('keeps the last readable record when a bad one appears, and goes on', async () => {
+    const subscriber = new Subscriber(mirror);
+    await subscriber.next();
+    const bad = { ...put('east', 0).entry, value: Buffer.from('garbage') };
+    store.change([
+      { kind: 'put', entry: bad },
+      { kind: 'put', entry: { ...bad, key: '/isthmus/v1/x' } },
+      put('east', 1),
+    ]);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/1']);
+    expect(mirror.rows.get(bad.key)?.entry.value).to.deep.equal(put('east', 0).entry.value);
+    store.change([{ kind: 'put', entry: entryOf('east', configOf('east')) }]);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east config']);
+  });
+
+  it('ends its subscribers when it stops', async () => {
+    const subscriber = new Subscriber(mirror);
+    await subscriber.next();
+    stop.abort();
+    expect(await subscriber.ended()).to.equal(true);
+  });
+});
+
+function put(cluster: string, slice: number): StoreEvent & { kind: 'put' } {
+  return { kind: 'put', entry: entryOf(cluster, sliceOf(cluster, { slice })) };
+}
+
+class Subscriber {
+  messages = 0;
+  readonly #stream: AsyncGenerator<WatchResponse, void>;
+  readonly #reader = new UpdateReader(error => {
+    throw error;
+  });
+
+  constructor(mirror: TableMirror, from?: WatchPosition) {
+    this.#stream = subscribe(mirror, from, new AbortController().signal, () => undefined);
+  }
+
+  async next(): Promise<RegistryUpdate> {
+    for (;;) {
+      const { value } = await this.#stream.next();
+      if (value === undefined) throw new Error('the stream ended');
+      this.messages += 1;
+      const update = this.#reader.read(value);
+      if (update !== undefined) return update;
+    }
+  }
+
+  async nextChanges(): Promise<string[]> {
+    const update = await this.next();
+    if (update.kind !== 'changes') throw new Error(`got ${update.kind}`);
+    return update.changes.map(change => {
+      const id =
+        change.kind === 'delete'
+          ? change.id
+          : change.stored.record.kind === 'export-slice'
+            ? { ...change.stored.record.slice, kind: 'export-slice' as const }
+            : { kind: change.stored.record.kind };
+      const cluster = change.kind === 'delete' ? change.cluster : change.stored.cluster;
+      const name = id.kind === 'export-slice' ? `${id.namespace}/${id.name}/${id.slice}` : id.kind;
+      return `${change.kind === 'delete' ? '-' : '+'}${cluster} ${name}`;
+    });
+  }
+
+  async ended(): Promise<boolean> {
+    return (await this.#stream.next()).done === true;
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('the condition never came true');
+    await sleep(5);
+  }
+}
