@@ -87,7 +87,8 @@ export class RegistryClient {
 
   /**
    * Yields at once (a replace-all, or the changes after `from`, perhaps none), then on every change.
-   * Ends on abort; throws when the stream breaks or the registry goes quiet.
+   * Ends on abort; throws when the stream breaks or the registry does not answer. The next watch goes to
+   * the next address.
    */
   async *watch(
     from: WatchPosition | undefined,
@@ -117,10 +118,9 @@ export class RegistryClient {
           `registry "${formatAddress(address)}" ended the watch or never answered it`,
         );
       }
-    } catch (error) {
-      this.#moveOn(address);
-      throw error;
     } finally {
+      // Also when the reader left because of what it was told: another registry may know better.
+      if (!signal.aborted) this.#moveOn(address);
       clearTimeout(firstUpdate);
       signal.removeEventListener('abort', abort);
       channel.close();

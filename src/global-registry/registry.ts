@@ -1,7 +1,7 @@
 /** The registry, assembled: store → mirror → handlers → listener, and the admin server beside them. */
 
 import { join } from 'node:path';
-import type { SocketAddress } from '../mesh/address.ts';
+import { formatAddress, type SocketAddress } from '../mesh/address.ts';
 import { MeshError } from '../mesh/errors.ts';
 import { registryId } from '../mesh/spiffe-id.ts';
 import { AdminServer } from '../runtime/admin.ts';
@@ -59,7 +59,10 @@ export async function createRegistry(
 
   const adminAddress = await admin.listen(config.admin);
   const address = await listener.listen(config.listen);
-  log.info({ address, admin: adminAddress, store: store.kind }, 'registry listening');
+  log.info(
+    { address: formatAddress(address), admin: formatAddress(adminAddress), store: store.kind },
+    'registry listening',
+  );
   return {
     address,
     admin: adminAddress,

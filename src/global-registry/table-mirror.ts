@@ -98,9 +98,11 @@ export class TableMirror {
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(STORE_RETRY_MS_FIRST, STORE_RETRY_MS_MAX);
     while (!signal.aborted) {
+      const startMs = performance.now();
       try {
-        await this.#follow(signal, () => backoff.reset());
+        await this.#follow(signal);
       } catch (error) {
+        if (performance.now() - startMs > STORE_RETRY_MS_MAX) backoff.reset();
         this.#setOutage(messageOf(error));
         this.#options.log.warn({ error }, 'lost the store; serving the last known table');
         await sleep(backoff.next(), signal);
@@ -110,13 +112,12 @@ export class TableMirror {
     this.#history.close();
   }
 
-  async #follow(signal: AbortSignal, connected: () => void): Promise<void> {
+  async #follow(signal: AbortSignal): Promise<void> {
     const { store } = this.#options;
     const snapshot = await store.snapshot(KEY_PREFIX);
     this.#compare(snapshot);
     this.#setOutage(undefined);
     for await (const revision of store.watch(KEY_PREFIX, snapshot.revision, signal)) {
-      connected();
       this.#apply(revision);
     }
   }
