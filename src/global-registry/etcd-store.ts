@@ -2,7 +2,7 @@
  * The registry's table in etcd, through etcd3.
  *
  * Only etcd3's connection pool and RPC clients are used. Its Watcher resumes from the store's revision
- * instead of the last one delivered and so loses events (2,000 of 5,000, reproduced in
+ * instead of the last one delivered and so loses events (reproduced in
  * test/global-registry/etcd-store.test.ts); here a watch is one stream that ends with its connection,
  * and whoever follows it asks again from the revision they have. Its circuit breaker counts refusals of
  * one request as faults of the server and then fails every other call; here nothing breaks circuits, and
