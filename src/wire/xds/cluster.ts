@@ -1,0 +1,123 @@
+/**
+ * Envoy clusters. A sidecar's carries what travels on the port and who may answer for it (exact URI
+ * SANs); a gateway's is only a name, because a gateway forwards bytes it cannot read. Endpoints come by
+ * EDS in both.
+ */
+
+import type { Protocol } from '../../mesh/service.ts';
+import { parseSpiffeId, type SpiffeId } from '../../mesh/spiffe-id.ts';
+import { parseUpstreamName, type UpstreamName } from '../../mesh/upstream.ts';
+import { Cluster, Cluster_DiscoveryType } from '../generated/envoy/config/cluster/v3/cluster.ts';
+import type { TransportSocket } from '../generated/envoy/config/core/v3/base.ts';
+import { ApiVersion, type ConfigSource } from '../generated/envoy/config/core/v3/config_source.ts';
+import {
+  SubjectAltNameMatcher_SanType,
+  type SubjectAltNameMatcher,
+} from '../generated/envoy/extensions/transport_sockets/tls/v3/common.ts';
+import { UpstreamTlsContext } from '../generated/envoy/extensions/transport_sockets/tls/v3/tls.ts';
+import { formatMetadata, metadataReader } from './metadata.ts';
+import { encodeMessage, FieldError, pack, parseResource, required, unpack } from './resource.ts';
+import { BUNDLES_SECRET } from './secret.ts';
+
+export type XdsCluster =
+  | {
+      readonly kind: 'upstream';
+      readonly name: UpstreamName;
+      readonly protocol: Protocol;
+      /** The SPIFFE IDs that may answer; sorted, without duplicates. */
+      readonly identities: readonly SpiffeId[];
+    }
+  | { readonly kind: 'passthrough'; readonly name: string };
+
+const TLS_SOCKET = 'envoy.transport_sockets.tls';
+const TLS_CONTEXT_URL =
+  'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+const VIA_ADS: ConfigSource = {
+  configSourceSpecifier: { $case: 'ads', value: {} },
+  resourceApiVersion: ApiVersion.V3,
+};
+
+export function formatCluster(cluster: XdsCluster): Buffer {
+  return encodeMessage(Cluster, {
+    name: cluster.name,
+    clusterDiscoveryType: { $case: 'type', value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { edsConfig: VIA_ADS },
+    transportSocket: cluster.kind === 'upstream' ? tlsSocket(cluster.identities) : undefined,
+    metadata:
+      cluster.kind === 'upstream' ? formatMetadata({ protocol: cluster.protocol }) : undefined,
+  });
+}
+
+/** Throws PROTOCOL_VIOLATION. */
+export function parseCluster(bytes: Uint8Array): XdsCluster {
+  return parseResource('cluster', Cluster, bytes, m => m.name, message => {
+    const { name } = message;
+    if (message.clusterDiscoveryType?.value !== Cluster_DiscoveryType.EDS) {
+      throw new FieldError('type', 'must be EDS');
+    }
+    if (message.transportSocket === undefined) {
+      if (name === '') throw new FieldError('name', 'missing');
+      return { kind: 'passthrough', name };
+    }
+    if (parseUpstreamName(name) === undefined) {
+      throw new FieldError('name', 'must be outbound|<port>||<host>');
+    }
+    const protocol = metadataReader(message.metadata, 'metadata')('protocol');
+    if (protocol !== 'http' && protocol !== 'tcp') {
+      throw new FieldError('metadata.isthmus.protocol', 'must be http or tcp');
+    }
+    const identities = readIdentities(message.transportSocket);
+    return { kind: 'upstream', name: name as UpstreamName, protocol, identities };
+  });
+}
+
+function tlsSocket(identities: readonly SpiffeId[]): TransportSocket {
+  const context: UpstreamTlsContext = {
+    commonTlsContext: {
+      validationContextType: {
+        $case: 'combinedValidationContext',
+        value: {
+          defaultValidationContext: {
+            matchTypedSubjectAltNames: identities.map(sanMatcher),
+            customValidatorConfig: undefined,
+          },
+          validationContextSdsSecretConfig: { name: BUNDLES_SECRET, sdsConfig: VIA_ADS },
+        },
+      },
+    },
+  };
+  return {
+    name: TLS_SOCKET,
+    configType: {
+      $case: 'typedConfig',
+      value: pack(TLS_CONTEXT_URL, UpstreamTlsContext, context),
+    },
+  };
+}
+
+function sanMatcher(id: SpiffeId): SubjectAltNameMatcher {
+  return {
+    sanType: SubjectAltNameMatcher_SanType.URI,
+    matcher: { matchPattern: { $case: 'exact', value: id } },
+  };
+}
+
+function readIdentities(socket: TransportSocket): SpiffeId[] {
+  const any = socket.configType?.value;
+  const path = 'transport_socket.typed_config';
+  const context = unpack(any, TLS_CONTEXT_URL, UpstreamTlsContext, path);
+  const combined = required(
+    context.commonTlsContext?.validationContextType,
+    `${path}.common_tls_context.combined_validation_context`,
+  ).value;
+  const matchers = combined.defaultValidationContext?.matchTypedSubjectAltNames ?? [];
+  return matchers.map((matcher, i) => {
+    const field = `${path}.match_typed_subject_alt_names[${i}]`;
+    if (matcher.sanType !== SubjectAltNameMatcher_SanType.URI) {
+      throw new FieldError(field, 'must be of type URI');
+    }
+    const id = parseSpiffeId(required(matcher.matcher?.matchPattern, `${field}.exact`).value);
+    if (id.kind === 'invalid') throw new FieldError(`${field}.exact`, id.reason);
+    return id.id;
+  });
+}
