@@ -7,8 +7,6 @@
 import type { WorkloadName } from './names.ts';
 import type { Endpoint, ExportedService, LocalService } from './service.ts';
 
-export const SLICE_ENDPOINTS_MAX = 100;
-
 export interface EndpointSlice {
   readonly slice: number;
   readonly endpoints: readonly Endpoint[];
@@ -27,6 +25,7 @@ export function exportedService(service: LocalService): ExportedService | undefi
 export function sliceEndpoints(
   endpoints: readonly Endpoint[],
   previous: ReadonlyMap<WorkloadName, number>,
+  endpointsMax: number,
 ): EndpointSlice[] {
   const slices = new Map<number, Endpoint[]>([[0, []]]);
   const place = (endpoint: Endpoint, slice: number): void => {
@@ -35,7 +34,7 @@ export function sliceEndpoints(
     else members.push(endpoint);
   };
   const hasRoom = (slice: number): boolean =>
-    (slices.get(slice)?.length ?? 0) < SLICE_ENDPOINTS_MAX;
+    (slices.get(slice)?.length ?? 0) < endpointsMax;
 
   const homeless: Endpoint[] = [];
   for (const endpoint of byWorkload(endpoints)) {

@@ -22,6 +22,8 @@ export interface ProcessSpec<S extends ConfigSchema> {
     config: v.InferOutput<S>,
     stateDir: string,
     log: Logger,
+    /** Paths in the configuration are relative to where this file is. */
+    configFile: string,
   ) => Promise<readonly Task[]>;
 }
 
@@ -67,7 +69,8 @@ async function exitCode<S extends ConfigSchema>(
   try {
     const stop = stopSignal(log);
     // Building may wait for a peer; nothing serves yet, so a stop then needs no grace.
-    const built = spec.build(config, options.stateDir ?? config.stateDir, log);
+    const stateDir = options.stateDir ?? config.stateDir;
+    const built = spec.build(config, stateDir, log, options.config);
     const tasks = await Promise.race([built, aborted(stop).then(() => [])]);
     await supervise(tasks, stop);
     log.info('stopped');

@@ -1,0 +1,40 @@
+/** `clusters/<name>/agent.yaml`: one cluster's place in the ClusterSet and its agent's addresses. */
+
+import * as v from 'valibot';
+import {
+  address,
+  clusterName,
+  duration,
+  object,
+  trustDomain,
+} from '../runtime/config.ts';
+import {
+  WORKLOAD_TTL_MS_DEFAULT,
+  WORKLOAD_TTL_MS_MAX,
+} from '../trust-federation/cluster-authority.ts';
+
+const place = () => v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,63}$/, PLACE_MESSAGE));
+const PLACE_MESSAGE = 'must be 1 to 63 letters, digits, ".", "_" or "-"';
+
+export const agentConfigSchema = object({
+  cluster: clusterName(),
+  trustDomain: trustDomain(),
+  locality: object({ region: place(), zone: place() }),
+  /** Clusters of one network reach each other's sidecars without gateways. Default: one's own. */
+  network: v.optional(place()),
+  clusterSet: trustDomain(),
+  registry: v.pipe(v.array(address()), v.minLength(1, 'must have at least one address')),
+  gateways: v.pipe(v.array(address()), v.maxLength(16, 'must have at most 16 addresses')),
+  /** Relative to the configuration file. */
+  services: v.pipe(v.string(), v.nonEmpty('must be the path of a file')),
+  control: address(),
+  join: address(),
+  admin: address(),
+  stateDir: v.pipe(v.string(), v.nonEmpty('must be the path of a directory')),
+  svidTtl: v.optional(
+    v.pipe(duration(), v.maxValue(WORKLOAD_TTL_MS_MAX, 'must be at most 24h')),
+    `${WORKLOAD_TTL_MS_DEFAULT / 60_000}m`,
+  ),
+});
+
+export type AgentConfig = v.InferOutput<typeof agentConfigSchema>;

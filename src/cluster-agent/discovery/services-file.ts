@@ -1,0 +1,132 @@
+/**
+ * The services file of the static source: what this cluster runs, written by a person.
+ *
+ * Beyond each value's own grammar it refuses what could only be a mistake: a service or a port named
+ * twice, a workload twice in one service, one workload with two identities or two sidecars.
+ */
+
+import * as v from 'valibot';
+import type { Locality } from '../../mesh/locality.ts';
+import type { ClusterName } from '../../mesh/names.ts';
+import type { LocalService } from '../../mesh/service.ts';
+import { type TrustDomain, workloadId } from '../../mesh/spiffe-id.ts';
+import {
+  address,
+  namespace,
+  object,
+  parseConfig,
+  port,
+  serviceAccount,
+  serviceName,
+  workloadName,
+} from '../../runtime/config.ts';
+import { formatAddress } from '../../mesh/address.ts';
+import { SERVICE_PORTS_MAX } from '../limits.ts';
+
+/** The cluster whose services these are. */
+export interface ServicesOwner {
+  readonly cluster: ClusterName;
+  readonly trustDomain: TrustDomain;
+  readonly locality: Locality;
+}
+
+const endpoint = object({
+  workload: workloadName(),
+  serviceAccount: serviceAccount(),
+  sidecar: address(),
+  /** Default: the agent's own. */
+  zone: v.optional(
+    v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,63}$/, 'must be 1 to 63 letters, digits, ".", "_" or "-"')),
+  ),
+});
+
+const service = object({
+  name: serviceName(),
+  namespace: namespace(),
+  ports: v.pipe(
+    v.array(object({ port: port(), protocol: v.picklist(['http', 'tcp']) })),
+    v.minLength(1, 'must have at least one port'),
+    v.maxLength(SERVICE_PORTS_MAX, `must have at most ${SERVICE_PORTS_MAX} ports`),
+  ),
+  export: v.optional(v.boolean(), false),
+  endpoints: v.array(endpoint),
+});
+
+const servicesFile = object({
+  services: v.pipe(
+    v.array(service),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      for (const { path, message, found } of contradictions(dataset.value)) {
+        addIssue({ message, input: found, path: [pathItem(path)] });
+      }
+    }),
+  ),
+});
+
+/** Throws CONFIG_INVALID with every problem; `file` labels them. */
+export function parseServicesFile(
+  text: string,
+  file: string,
+  owner: ServicesOwner,
+): LocalService[] {
+  return parseConfig(text, file, servicesFile).services.map(entry => ({
+    namespace: entry.namespace,
+    name: entry.name,
+    ports: entry.ports,
+    exported: entry.export,
+    endpoints: entry.endpoints.map(({ workload, serviceAccount: account, sidecar, zone }) => ({
+      workload,
+      cluster: owner.cluster,
+      spiffeId: workloadId(owner.trustDomain, entry.namespace, account),
+      locality: { region: owner.locality.region, zone: zone ?? owner.locality.zone },
+      address: sidecar,
+    })),
+  }));
+}
+
+interface Contradiction {
+  readonly path: string;
+  readonly message: string;
+  readonly found: string | number;
+}
+
+function contradictions(services: readonly v.InferOutput<typeof service>[]): Contradiction[] {
+  const found: Contradiction[] = [];
+  const names = new Set<string>();
+  const workloads = new Map<string, { readonly facts: string; readonly at: string }>();
+  for (const [s, entry] of services.entries()) {
+    const key = `${entry.namespace}/${entry.name}`;
+    if (names.has(key)) {
+      const message = `must be another name: namespace "${entry.namespace}" has this service already`;
+      found.push({ path: `${s}.name`, message, found: entry.name });
+    }
+    names.add(key);
+    const ports = new Set<number>();
+    for (const [p, { port: number }] of entry.ports.entries()) {
+      const path = `${s}.ports.${p}.port`;
+      if (ports.has(number)) found.push({ path, message: 'must not stand twice', found: number });
+      ports.add(number);
+    }
+    const own = new Set<string>();
+    for (const [e, { workload, serviceAccount: account, sidecar }] of entry.endpoints.entries()) {
+      const path = `${s}.endpoints.${e}.workload`;
+      const facts = `${entry.namespace}/${account} at ${formatAddress(sidecar)}`;
+      const before = workloads.get(workload);
+      if (own.has(workload)) {
+        found.push({ path, message: 'must not stand twice in a service', found: workload });
+      } else if (before !== undefined && before.facts !== facts) {
+        const message = `must be another name: it is ${before.facts} in services.${before.at}, here ${facts}`;
+        found.push({ path, message, found: workload });
+      }
+      own.add(workload);
+      workloads.set(workload, before ?? { facts, at: path });
+    }
+  }
+  return found;
+}
+
+/** valibot joins keys with dots, so one item may stand for a whole path. */
+function pathItem(key: string): v.UnknownPathItem {
+  return { type: 'unknown', origin: 'value', input: undefined, key, value: undefined };
+}

@@ -1,0 +1,43 @@
+/** Every bound of the agent, with what happens when it is reached. */
+
+/** A proxy's join token; longer ones are unknown. */
+export const JOIN_TOKEN_CHARS_MAX = 128;
+/** Certificates signed a second, for a start of everything at once; beyond: LIMIT_EXCEEDED, retried. */
+export const SIGN_PER_SECOND_MAX = 200;
+export const SIGN_BURST_MAX = 1_000;
+/** Attempts to redeem, which cost an unauthenticated caller nothing; beyond: LIMIT_EXCEEDED. */
+export const REDEEM_PER_SECOND_MAX = 50;
+export const REDEEM_BURST_MAX = 500;
+
+/** Connections of one port; beyond: closed at accept. */
+export const CONTROL_CONNECTIONS_MAX = 5_000;
+export const JOIN_CONNECTIONS_MAX = 500;
+/** A TLS handshake that takes longer is cut. */
+export const HANDSHAKE_MS_MAX = 5_000;
+/** For running calls when the agent stops; then they are cut. */
+export const STOP_GRACE_MS = 1_000;
+
+/** Proxies remembered, connected or not; beyond: the one gone longest is forgotten. */
+export const PROXIES_MAX = 5_000;
+/** Names one stream may subscribe to; beyond: the stream ends with LIMIT_EXCEEDED. */
+export const SUBSCRIPTIONS_MAX = 10_000;
+/** Requests of one stream waiting to be handled; beyond: the stream ends with LIMIT_EXCEEDED. */
+export const STREAM_REQUESTS_MAX = 64;
+/** Resources of one response; more go in the next one. A single larger resource goes alone. */
+export const RESPONSE_BYTES_MAX = 1024 * 1024;
+
+/** Ports of one service; more are a configuration error. */
+export const SERVICE_PORTS_MAX = 32;
+/** A services file is looked at this often, and read once it has stayed the same for one look. */
+export const SERVICES_POLL_MS = 500;
+
+/** Asked of the registry; silence longer than this makes the cluster stale for the others. */
+export const LEASE_TTL_MS = 10_000;
+/** Records of one publication. */
+export const PUBLICATION_RECORDS_MAX = 50;
+/** Between attempts to reach the registry, or the agent. */
+export const RECONNECT_FIRST_MS = 200;
+export const RECONNECT_MAX_MS = 10_000;
+
+/** From a change to its write to disk. */
+export const LAST_KNOWN_GOOD_DELAY_MS = 500;

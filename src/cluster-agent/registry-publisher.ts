@@ -1,0 +1,150 @@
+/**
+ * This cluster's part of the registry's table, kept equal to what the cluster is.
+ *
+ * It compares what it should say with what the watch shows and publishes the difference, so a restart,
+ * a registry that lost its data and a record someone else removed are all the same case. It waits to
+ * see its own writes before it looks again, and it works only while the watch is up: without it there
+ * is nothing to compare with.
+ */
+
+import type { ClusterConfig } from '../mesh/cluster.ts';
+import type { Collection } from '../mesh/collection.ts';
+import { isMeshError } from '../mesh/errors.ts';
+import type { ServiceKey } from '../mesh/names.ts';
+import type { ExportedService } from '../mesh/service.ts';
+import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import type { Logger } from '../runtime/log.ts';
+import { Backoff, sleep, supervise } from '../runtime/supervise.ts';
+import { PUBLICATION_RECORDS_MAX, RECONNECT_FIRST_MS, RECONNECT_MAX_MS } from './limits.ts';
+import { desiredRecords, type Publication, planPublications } from './publication.ts';
+import type { RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
+import { Signal } from './signal.ts';
+
+export interface PublisherOptions {
+  readonly registry: RegistryPort;
+  readonly subscriber: RegistrySubscriber;
+  readonly config: ClusterConfig;
+  readonly bundle: () => TrustBundle;
+  readonly exports: Collection<ServiceKey, ExportedService>;
+  readonly leaseTtlMs: number;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+interface HeldLease {
+  readonly leaseId: string;
+  readonly ttlMs: number;
+  expiresMs: number;
+  /** Whether the alive record hangs on it. */
+  bound: boolean;
+}
+
+export class RegistryPublisher {
+  readonly name = 'registry-publisher';
+  readonly #options: PublisherOptions;
+  readonly #changed = new Signal();
+  #lease: HeldLease | undefined;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  /** When the others will call this cluster stale, if nothing is heard of it again. */
+  get leaseExpiresMs(): number | undefined {
+    return this.#lease?.expiresMs;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { exports, subscriber } = this.#options;
+    const stops = [exports, subscriber].map(input => input.observe(() => this.#changed.raise()));
+    try {
+      await supervise(
+        [
+          { name: 'publish', run: stop => this.#publishChanges(stop) },
+          { name: 'keep-alive', run: stop => this.#keepAlive(stop) },
+        ],
+        signal,
+      );
+    } finally {
+      for (const stop of stops) stop();
+    }
+  }
+
+  async #publishChanges(signal: AbortSignal): Promise<void> {
+    const { subscriber, log } = this.#options;
+    const backoff = new Backoff(RECONNECT_FIRST_MS, RECONNECT_MAX_MS);
+    while (!signal.aborted) {
+      const [publication] = subscriber.connected ? this.#plan() : [];
+      if (publication === undefined) {
+        await this.#changed.wait(signal);
+        continue;
+      }
+      try {
+        await this.#publish(publication, signal);
+        backoff.reset();
+      } catch (error) {
+        if (!isMeshError(error)) throw error;
+        if (isMeshError(error, 'LEASE_NOT_FOUND')) this.#lease = undefined;
+        log.warn({ error }, 'publication failed');
+        await sleep(backoff.next(), signal);
+      }
+    }
+  }
+
+  #plan(): Publication[] {
+    const { config, bundle, exports, subscriber } = this.#options;
+    const published = subscriber.recordsOf(config.name);
+    const desired = desiredRecords(config, bundle(), exports.entries().values(), published);
+    return planPublications(
+      desired,
+      published,
+      this.#lease?.bound === true,
+      PUBLICATION_RECORDS_MAX,
+    );
+  }
+
+  async #publish({ puts, deletes }: Publication, signal: AbortSignal): Promise<void> {
+    const { registry, subscriber, log } = this.#options;
+    const bindsLease = puts.some(record => record.kind === 'alive');
+    const lease = bindsLease ? await this.#ensureLease() : undefined;
+    const revision = await registry.publish({
+      puts,
+      deletes,
+      ...(lease === undefined ? {} : { leaseId: lease.leaseId }),
+    });
+    log.info({ puts: puts.length, deletes: deletes.length, revision: `${revision}` }, 'published');
+    while (subscriber.connected && subscriber.revision < revision && !signal.aborted) {
+      await this.#changed.wait(signal);
+    }
+    if (lease !== undefined) lease.bound = true;
+  }
+
+  async #ensureLease(): Promise<HeldLease> {
+    if (this.#lease !== undefined) return this.#lease;
+    const { registry, leaseTtlMs, now } = this.#options;
+    const startMs = now();
+    const { leaseId, ttlMs } = await registry.grantLease(leaseTtlMs);
+    this.#lease = { leaseId, ttlMs, expiresMs: startMs + ttlMs, bound: false };
+    return this.#lease;
+  }
+
+  async #keepAlive(signal: AbortSignal): Promise<void> {
+    const { registry, log, now } = this.#options;
+    while (!signal.aborted) {
+      const lease = this.#lease;
+      await sleep((lease?.ttlMs ?? this.#options.leaseTtlMs) / 3, signal);
+      if (lease === undefined || lease !== this.#lease || signal.aborted) continue;
+      const startMs = now();
+      try {
+        await registry.keepAlive(lease.leaseId);
+        lease.expiresMs = startMs + lease.ttlMs;
+      } catch (error) {
+        if (!isMeshError(error)) throw error;
+        log.warn({ error }, 'lease not kept alive');
+        if (!isMeshError(error, 'LEASE_NOT_FOUND')) continue;
+        this.#lease = undefined;
+        this.#changed.raise();
+      }
+    }
+  }
+}

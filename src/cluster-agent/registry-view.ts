@@ -1,0 +1,157 @@
+/**
+ * The registry's table as this agent last saw it, and what it says about each cluster.
+ *
+ * Pure: updates in, a new view out. It never goes backwards (an update older than what is known, from
+ * the same store, is ignored), and a store that lost its data does not make clusters disappear: what a
+ * different store does not mention stays, stale, until it is published or deleted there.
+ */
+
+import type { ClusterRecord, Freshness } from '../mesh/cluster.ts';
+import { messageOf } from '../mesh/errors.ts';
+import { type ClusterName, type ServiceKey, serviceKey } from '../mesh/names.ts';
+import type { Endpoint, ExportedService } from '../mesh/service.ts';
+import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import { parseBundleDocument } from '../wire/bundle-document.ts';
+import {
+  type ExportSlice,
+  idOf,
+  type RecordId,
+  type RegistryUpdate,
+  type StoredRecord,
+  type WatchPosition,
+} from '../wire/registry-records.ts';
+
+/** One cluster's records by `recordKey`. */
+export type ClusterRecords = ReadonlyMap<string, StoredRecord>;
+
+export interface RegistryView {
+  /** Where to resume; undefined before the first update. */
+  readonly position: WatchPosition | undefined;
+  readonly clusters: ReadonlyMap<ClusterName, ClusterRecords>;
+}
+
+export const EMPTY_VIEW: RegistryView = { position: undefined, clusters: new Map() };
+
+export function recordKey(id: RecordId): string {
+  return id.kind === 'export-slice' ? `exports/${id.namespace}/${id.name}/${id.slice}` : id.kind;
+}
+
+export function applyUpdate(view: RegistryView, update: RegistryUpdate): RegistryView {
+  const sameStore = view.position?.storeId === update.position.storeId;
+  const known = sameStore ? (view.position?.revision ?? 0n) : 0n;
+  if (update.position.revision < known) return view;
+  return update.kind === 'replace-all'
+    ? { position: update.position, clusters: replaceAll(view, update.records, sameStore) }
+    : { position: update.position, clusters: applyChanges(view, update) };
+}
+
+/** The same store's silence about a cluster means that it was deleted; another store's means nothing. */
+function replaceAll(
+  view: RegistryView,
+  records: readonly StoredRecord[],
+  sameStore: boolean,
+): RegistryView['clusters'] {
+  const clusters = new Map<ClusterName, Map<string, StoredRecord>>();
+  for (const stored of records) {
+    const rows = clusters.get(stored.cluster) ?? new Map<string, StoredRecord>();
+    clusters.set(stored.cluster, rows.set(recordKey(idOf(stored.record)), stored));
+  }
+  if (sameStore) return clusters;
+  const kept = [...view.clusters]
+    .filter(([cluster]) => !clusters.has(cluster))
+    .map(([cluster, rows]) => [cluster, without(rows, 'alive')] as const);
+  return new Map<ClusterName, ClusterRecords>([...kept, ...clusters]);
+}
+
+function applyChanges(
+  view: RegistryView,
+  update: RegistryUpdate & { readonly kind: 'changes' },
+): RegistryView['clusters'] {
+  const clusters = new Map(view.clusters);
+  for (const change of update.changes) {
+    const cluster = change.kind === 'put' ? change.stored.cluster : change.cluster;
+    const rows = new Map(clusters.get(cluster));
+    if (change.kind === 'delete') rows.delete(recordKey(change.id));
+    else rows.set(recordKey(idOf(change.stored.record)), change.stored);
+    if (rows.size === 0) clusters.delete(cluster);
+    else clusters.set(cluster, rows);
+  }
+  return clusters;
+}
+
+function without(rows: ClusterRecords, key: string): ClusterRecords {
+  const rest = new Map(rows);
+  rest.delete(key);
+  return rest;
+}
+
+export type ClusterState =
+  /** No canary: not there yet, or withdrawn. */
+  | { readonly kind: 'absent' }
+  /** Its agent is in the middle of publishing a new start, or wrote what cannot be read. */
+  | { readonly kind: 'unsettled'; readonly reason: string }
+  | { readonly kind: 'settled'; readonly record: Omit<ClusterRecord, 'freshness'> };
+
+export function clusterState(rows: ClusterRecords): ClusterState {
+  const config = rows.get('config')?.record;
+  const bundle = rows.get('bundle')?.record;
+  const synced = rows.get('synced')?.record;
+  if (synced?.kind !== 'synced') return { kind: 'absent' };
+  if (config?.kind !== 'config' || bundle?.kind !== 'bundle') {
+    return { kind: 'unsettled', reason: 'synced without its config or bundle' };
+  }
+  if (synced.instance !== config.config.instance) {
+    return { kind: 'unsettled', reason: 'its new start is not fully published' };
+  }
+  let roots: TrustBundle;
+  try {
+    roots = parseBundleDocument(bundle.bundle.document, bundle.bundle.trustDomain);
+  } catch (error) {
+    return { kind: 'unsettled', reason: messageOf(error) };
+  }
+  const slices = [...rows.values()].flatMap(({ record }) =>
+    record.kind === 'export-slice' ? [record.slice] : [],
+  );
+  return {
+    kind: 'settled',
+    record: { config: config.config, bundle: roots, exports: joinSlices(slices) },
+  };
+}
+
+/** Every slice repeats the ports; while they are being rewritten, the lowest slice counts. */
+function joinSlices(slices: readonly ExportSlice[]): ExportedService[] {
+  const services = new Map<ServiceKey, ExportedService & { endpoints: Endpoint[] }>();
+  for (const { namespace, name, ports, endpoints } of [...slices].sort(
+    (a, b) => a.slice - b.slice,
+  )) {
+    const key = serviceKey(namespace, name);
+    const service = services.get(key) ?? { namespace, name, ports, endpoints: [] };
+    service.endpoints.push(...endpoints);
+    services.set(key, service);
+  }
+  return [...services.values()].sort((a, b) =>
+    serviceKey(a.namespace, a.name) < serviceKey(b.namespace, b.name) ? -1 : 1,
+  );
+}
+
+/** What this observer knows about a cluster's liveness. */
+export interface Liveness {
+  readonly alive: boolean;
+  readonly observer: 'connected' | 'registry-unreachable' | 'loaded-from-disk';
+}
+
+/** Staleness is dated from when it began, so a second look at the same silence keeps the date. */
+export function nextFreshness(
+  previous: Freshness | undefined,
+  { alive, observer }: Liveness,
+  nowMs: number,
+): Freshness {
+  if (observer === 'connected' && alive) return { kind: 'live' };
+  const reason = observer === 'connected' ? 'lease-expired' : observer;
+  if (previous?.kind === 'stale') {
+    if (previous.reason === reason) return previous;
+    // A cluster whose lease had run out is no fresher because we lost the registry too.
+    if (previous.reason === 'lease-expired') return previous;
+  }
+  return { kind: 'stale', sinceMs: nowMs, reason };
+}
