@@ -6,15 +6,29 @@
  * stream breaks, and resumes with the versions it knows. Nothing here is asked while a request waits.
  */
 
+import { join } from 'node:path';
 import type { SocketAddress } from '../mesh/address.ts';
 import type { Collection } from '../mesh/collection.ts';
+import { MeshError } from '../mesh/errors.ts';
 import type { Locality } from '../mesh/locality.ts';
 import type { ClusterName, WorkloadName } from '../mesh/names.ts';
 import type { SpiffeId, TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { GatewayRoute, Upstream, UpstreamName } from '../mesh/upstream.ts';
+import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
-import type { SvidSource } from '../trust-federation/svid.ts';
+import { ensurePrivateDir } from '../runtime/state-file.ts';
+import { supervise } from '../runtime/supervise.ts';
+import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
+import { loadRoots } from '../trust-federation/root-file.ts';
+import { type SvidSource, saveSvid } from '../trust-federation/svid.ts';
+import type { ResourceType } from '../wire/xds/resource.ts';
+import { LAST_KNOWN_GOOD_DELAY_MS } from './limits.ts';
+import { AdsClient } from './link/ads-client.ts';
+import { identityDir, obtainIdentity, renewIdentity } from './link/identity.ts';
+import { Received } from './link/received.ts';
+
+export { createJoinToken, type JoinTokenOptions } from './join-tokens.ts';
 
 export interface AgentLinkOptions {
   readonly cluster: ClusterName;
@@ -25,6 +39,8 @@ export interface AgentLinkOptions {
   readonly stateDir: string;
   readonly log: Logger;
   readonly now: () => number;
+  /** Ends the wait for an agent that does not answer. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ProxyIdentity {
@@ -63,12 +79,94 @@ export interface AgentLinkStatus {
  * Resolves once there is an identity: from disk, or by redeeming the join token (retried while the
  * agent is unreachable). Throws TOKEN_USED, TOKEN_EXPIRED, TOKEN_UNKNOWN and the FILE_ codes.
  */
-export declare function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>;
+export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink> {
+  const { proxy, trustDomain, agent, stateDir, log, now } = options;
+  await ensurePrivateDir(stateDir);
+  const trustRoot = await loadRoots(join(stateDir, 'trust-root.pem'));
+  if (trustRoot.trustDomain !== trustDomain) {
+    throw new MeshError(
+      'CERTIFICATE_INVALID',
+      `trust-root.pem in "${stateDir}" is of "${trustRoot.trustDomain}", not of "${trustDomain}"; copy it from this cluster's agent`,
+    );
+  }
+  const received = new Received(proxy.kind, trustRoot);
+  const file = new LastKnownGood({
+    path: join(stateDir, 'last-known-good'),
+    serialise: () => received.serialise(),
+    delayMs: LAST_KNOWN_GOOD_DELAY_MS,
+    log,
+  });
+  const restored = await file.load(content => {
+    received.restore(content);
+    return true;
+  });
+  const initial = await obtainIdentity({
+    trustDomain,
+    id: proxy.spiffeId,
+    join: agent.join,
+    stateDir,
+    trustRoot,
+    log,
+    now,
+    signal: options.signal ?? new AbortController().signal,
+  });
+  const identity: IdentityKeeper = new IdentityKeeper({
+    initial,
+    obtain: (csr, signal) => {
+      const roots = received.bundles.get(trustDomain) ?? trustRoot;
+      return renewIdentity(agent.control, identity.current(), roots, csr, now, signal);
+    },
+    save: svid => saveSvid(identityDir(stateDir), svid),
+    log,
+    now,
+  });
 
-/** Makes a one-time token for one identity in an agent's state directory; returns its secret. */
-export declare function createJoinToken(options: {
-  readonly agentStateDir: string;
-  readonly id: SpiffeId;
-  readonly ttlMs: number;
-  readonly now: () => number;
-}): Promise<string>;
+  let status: AgentLinkStatus = {
+    connected: false,
+    sinceMs: now(),
+    lastUpdateMs: undefined,
+    source: restored === true ? 'disk' : 'none',
+  };
+  const types = proxy.kind === 'gateway' ? GATEWAY_TYPES : SIDECAR_TYPES;
+  const unanswered = new Set(types);
+  const ads = new AdsClient({
+    node: {
+      id: proxy.name,
+      cluster: options.cluster,
+      locality: proxy.locality,
+      userAgentName: 'isthmus',
+    },
+    control: agent.control,
+    types,
+    identity,
+    received,
+    applied: type => {
+      unanswered.delete(type);
+      const source = unanswered.size === 0 ? 'agent' : status.source;
+      status = { ...status, lastUpdateMs: now(), source };
+      file.touch();
+    },
+    connection: connected => {
+      if (connected !== status.connected) status = { ...status, connected, sinceMs: now() };
+    },
+    log,
+    now,
+  });
+  return {
+    identity,
+    bundles: received.bundles,
+    upstreams: received.upstreams,
+    hosts: received.hosts,
+    gatewayRoutes: received.gatewayRoutes,
+    status: () => status,
+    run: signal => supervise([ads, identity, file], signal),
+  };
+}
+
+const SIDECAR_TYPES: readonly ResourceType[] = [
+  'secret',
+  'cluster',
+  'load-assignment',
+  'route-configuration',
+];
+const GATEWAY_TYPES: readonly ResourceType[] = ['secret', 'cluster', 'load-assignment', 'listener'];

@@ -1,13 +1,7 @@
 /** `clusters/<name>/agent.yaml`: one cluster's place in the ClusterSet and its agent's addresses. */
 
 import * as v from 'valibot';
-import {
-  address,
-  clusterName,
-  duration,
-  object,
-  trustDomain,
-} from '../runtime/config.ts';
+import { address, clusterName, duration, object, trustDomain } from '../runtime/config.ts';
 import {
   WORKLOAD_TTL_MS_DEFAULT,
   WORKLOAD_TTL_MS_MAX,

@@ -133,7 +133,7 @@ export class RegistryPublisher {
     while (!signal.aborted) {
       const lease = this.#lease;
       await sleep((lease?.ttlMs ?? this.#options.leaseTtlMs) / 3, signal);
-      if (lease === undefined || lease !== this.#lease || signal.aborted) continue;
+      if (signal.aborted || lease === undefined) continue;
       const startMs = now();
       try {
         await registry.keepAlive(lease.leaseId);

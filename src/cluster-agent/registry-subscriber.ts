@@ -121,8 +121,8 @@ export class RegistrySubscriber {
     while (!signal.aborted) {
       try {
         for await (const update of registry.watch(this.#view.position, signal)) {
-          backoff.reset();
           this.#receive(update);
+          backoff.reset();
         }
       } catch (error) {
         if (!isMeshError(error)) throw error;

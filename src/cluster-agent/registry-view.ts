@@ -38,8 +38,7 @@ export function recordKey(id: RecordId): string {
 
 export function applyUpdate(view: RegistryView, update: RegistryUpdate): RegistryView {
   const sameStore = view.position?.storeId === update.position.storeId;
-  const known = sameStore ? (view.position?.revision ?? 0n) : 0n;
-  if (update.position.revision < known) return view;
+  if (sameStore && update.position.revision < view.position.revision) return view;
   return update.kind === 'replace-all'
     ? { position: update.position, clusters: replaceAll(view, update.records, sameStore) }
     : { position: update.position, clusters: applyChanges(view, update) };

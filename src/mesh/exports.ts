@@ -14,8 +14,8 @@ export interface EndpointSlice {
 
 export function exportedService(service: LocalService): ExportedService | undefined {
   if (!service.exported) return undefined;
-  const { exported: _, ...rest } = service;
-  return rest;
+  const { namespace, name, ports, endpoints } = service;
+  return { namespace, name, ports, endpoints };
 }
 
 /**
@@ -33,8 +33,7 @@ export function sliceEndpoints(
     if (members === undefined) slices.set(slice, [endpoint]);
     else members.push(endpoint);
   };
-  const hasRoom = (slice: number): boolean =>
-    (slices.get(slice)?.length ?? 0) < endpointsMax;
+  const hasRoom = (slice: number): boolean => (slices.get(slice)?.length ?? 0) < endpointsMax;
 
   const homeless: Endpoint[] = [];
   for (const endpoint of byWorkload(endpoints)) {

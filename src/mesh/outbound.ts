@@ -120,9 +120,7 @@ function upstream(
     });
     const trustDomain = trustDomainOf(spiffeId);
     const priority = localityPriority(vantage.locality, locality);
-    return [
-      { hash, workload, cluster, trustDomain, spiffeId, locality, priority, ...way, sni },
-    ];
+    return [{ hash, workload, cluster, trustDomain, spiffeId, locality, priority, ...way, sni }];
   });
   const name = upstreamName(host, port);
   return { name, host, port, protocol, endpoints: withoutGaps(reachable.sort(byPreference)) };

@@ -6,6 +6,7 @@
  */
 
 import * as v from 'valibot';
+import { formatAddress } from '../../mesh/address.ts';
 import type { Locality } from '../../mesh/locality.ts';
 import type { ClusterName } from '../../mesh/names.ts';
 import type { LocalService } from '../../mesh/service.ts';
@@ -20,7 +21,6 @@ import {
   serviceName,
   workloadName,
 } from '../../runtime/config.ts';
-import { formatAddress } from '../../mesh/address.ts';
 import { SERVICE_PORTS_MAX } from '../limits.ts';
 
 /** The cluster whose services these are. */
@@ -36,7 +36,10 @@ const endpoint = object({
   sidecar: address(),
   /** Default: the agent's own. */
   zone: v.optional(
-    v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,63}$/, 'must be 1 to 63 letters, digits, ".", "_" or "-"')),
+    v.pipe(
+      v.string(),
+      v.regex(/^[A-Za-z0-9._-]{1,63}$/, 'must be 1 to 63 letters, digits, ".", "_" or "-"'),
+    ),
   ),
 });
 

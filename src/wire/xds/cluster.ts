@@ -11,8 +11,8 @@ import { Cluster, Cluster_DiscoveryType } from '../generated/envoy/config/cluste
 import type { TransportSocket } from '../generated/envoy/config/core/v3/base.ts';
 import { ApiVersion, type ConfigSource } from '../generated/envoy/config/core/v3/config_source.ts';
 import {
-  SubjectAltNameMatcher_SanType,
   type SubjectAltNameMatcher,
+  SubjectAltNameMatcher_SanType,
 } from '../generated/envoy/extensions/transport_sockets/tls/v3/common.ts';
 import { UpstreamTlsContext } from '../generated/envoy/extensions/transport_sockets/tls/v3/tls.ts';
 import { formatMetadata, metadataReader } from './metadata.ts';
@@ -50,25 +50,31 @@ export function formatCluster(cluster: XdsCluster): Buffer {
 
 /** Throws PROTOCOL_VIOLATION. */
 export function parseCluster(bytes: Uint8Array): XdsCluster {
-  return parseResource('cluster', Cluster, bytes, m => m.name, message => {
-    const { name } = message;
-    if (message.clusterDiscoveryType?.value !== Cluster_DiscoveryType.EDS) {
-      throw new FieldError('type', 'must be EDS');
-    }
-    if (message.transportSocket === undefined) {
-      if (name === '') throw new FieldError('name', 'missing');
-      return { kind: 'passthrough', name };
-    }
-    if (parseUpstreamName(name) === undefined) {
-      throw new FieldError('name', 'must be outbound|<port>||<host>');
-    }
-    const protocol = metadataReader(message.metadata, 'metadata')('protocol');
-    if (protocol !== 'http' && protocol !== 'tcp') {
-      throw new FieldError('metadata.isthmus.protocol', 'must be http or tcp');
-    }
-    const identities = readIdentities(message.transportSocket);
-    return { kind: 'upstream', name: name as UpstreamName, protocol, identities };
-  });
+  return parseResource(
+    'cluster',
+    Cluster,
+    bytes,
+    m => m.name,
+    message => {
+      const { name } = message;
+      if (message.clusterDiscoveryType?.value !== Cluster_DiscoveryType.EDS) {
+        throw new FieldError('type', 'must be EDS');
+      }
+      if (message.transportSocket === undefined) {
+        if (name === '') throw new FieldError('name', 'missing');
+        return { kind: 'passthrough', name };
+      }
+      if (parseUpstreamName(name) === undefined) {
+        throw new FieldError('name', 'must be outbound|<port>||<host>');
+      }
+      const protocol = metadataReader(message.metadata, 'metadata')('protocol');
+      if (protocol !== 'http' && protocol !== 'tcp') {
+        throw new FieldError('metadata.isthmus.protocol', 'must be http or tcp');
+      }
+      const identities = readIdentities(message.transportSocket);
+      return { kind: 'upstream', name: name as UpstreamName, protocol, identities };
+    },
+  );
 }
 
 function tlsSocket(identities: readonly SpiffeId[]): TransportSocket {

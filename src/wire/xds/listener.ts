@@ -13,8 +13,7 @@ import { encodeMessage, FieldError, pack, parseResource, required, unpack } from
 export const GATEWAY_LISTENER = 'east-west';
 
 const TCP_PROXY = 'envoy.filters.network.tcp_proxy';
-const TCP_PROXY_URL =
-  'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
+const TCP_PROXY_URL = 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy';
 
 /** A service-level server name and the cluster it leads to. */
 export interface GatewayChain {
@@ -31,7 +30,13 @@ export function formatGatewayListener(chains: readonly GatewayChain[]): Buffer {
 
 /** Throws PROTOCOL_VIOLATION. */
 export function parseGatewayListener(bytes: Uint8Array): GatewayChain[] {
-  return parseResource('listener', Listener, bytes, m => m.name, message => message.filterChains.map(readChain));
+  return parseResource(
+    'listener',
+    Listener,
+    bytes,
+    m => m.name,
+    message => message.filterChains.map(readChain),
+  );
 }
 
 function formatChain({ sni, cluster }: GatewayChain): FilterChain {

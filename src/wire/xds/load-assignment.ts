@@ -146,13 +146,19 @@ function parseGroups<N extends string, E>(
   bytes: Uint8Array,
   read: (endpoint: LbEndpoint, group: LocalityLbEndpoints, path: string) => E,
 ): LoadAssignment<N, E> {
-  return parseResource('load-assignment', ClusterLoadAssignment, bytes, m => m.clusterName, message => {
-    if (message.clusterName === '') throw new FieldError('cluster_name', 'missing');
-    const endpoints = message.endpoints.flatMap((group, g) =>
-      group.lbEndpoints.map((endpoint, e) =>
-        read(endpoint, group, `endpoints[${g}].lb_endpoints[${e}]`),
-      ),
-    );
-    return { name: message.clusterName as N, endpoints };
-  });
+  return parseResource(
+    'load-assignment',
+    ClusterLoadAssignment,
+    bytes,
+    m => m.clusterName,
+    message => {
+      if (message.clusterName === '') throw new FieldError('cluster_name', 'missing');
+      const endpoints = message.endpoints.flatMap((group, g) =>
+        group.lbEndpoints.map((endpoint, e) =>
+          read(endpoint, group, `endpoints[${g}].lb_endpoints[${e}]`),
+        ),
+      );
+      return { name: message.clusterName as N, endpoints };
+    },
+  );
 }

@@ -34,23 +34,29 @@ export function formatHostRoutes(routes: HostRoutes): Buffer {
 
 /** Throws PROTOCOL_VIOLATION. */
 export function parseHostRoutes(bytes: Uint8Array): HostRoutes {
-  return parseResource('route-configuration', RouteConfiguration, bytes, m => m.name, message => {
-    const hosts = message.virtualHosts.flatMap((virtualHost, i) => {
-      const path = `virtual_hosts[${i}].routes`;
-      const [route, ...more] = virtualHost.routes;
-      if (route === undefined || more.length > 0) throw new FieldError(path, 'must be one route');
-      if (route.match?.pathSpecifier?.value !== '/') {
-        throw new FieldError(`${path}[0].match.prefix`, 'must be "/"');
-      }
-      const action = required(route.action, `${path}[0].route`).value;
-      const cluster = required(action.clusterSpecifier, `${path}[0].route.cluster`).value;
-      if (parseUpstreamName(cluster) === undefined) {
-        throw new FieldError(`${path}[0].route.cluster`, 'must be outbound|<port>||<host>');
-      }
-      return virtualHost.domains.map(domain => [domain, cluster as UpstreamName] as const);
-    });
-    return { name: message.name, hosts };
-  });
+  return parseResource(
+    'route-configuration',
+    RouteConfiguration,
+    bytes,
+    m => m.name,
+    message => {
+      const hosts = message.virtualHosts.flatMap((virtualHost, i) => {
+        const path = `virtual_hosts[${i}].routes`;
+        const [route, ...more] = virtualHost.routes;
+        if (route === undefined || more.length > 0) throw new FieldError(path, 'must be one route');
+        if (route.match?.pathSpecifier?.value !== '/') {
+          throw new FieldError(`${path}[0].match.prefix`, 'must be "/"');
+        }
+        const action = required(route.action, `${path}[0].route`).value;
+        const cluster = required(action.clusterSpecifier, `${path}[0].route.cluster`).value;
+        if (parseUpstreamName(cluster) === undefined) {
+          throw new FieldError(`${path}[0].route.cluster`, 'must be outbound|<port>||<host>');
+        }
+        return virtualHost.domains.map(domain => [domain, cluster as UpstreamName] as const);
+      });
+      return { name: message.name, hosts };
+    },
+  );
 }
 
 function formatVirtualHost(upstream: UpstreamName, domains: string[]): VirtualHost {

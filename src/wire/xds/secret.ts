@@ -42,27 +42,33 @@ export function formatBundles(bundles: Iterable<TrustBundle>): Buffer {
 
 /** Throws PROTOCOL_VIOLATION. */
 export function parseBundles(bytes: Uint8Array): TrustBundle[] {
-  return parseResource('secret', Secret, bytes, m => m.name, message => {
-    const path = 'validation_context.custom_validator_config.typed_config';
-    const config = unpack(
-      message.type?.value.customValidatorConfig?.typedConfig,
-      VALIDATOR_URL,
-      SPIFFECertValidatorConfig,
-      path,
-    );
-    const seen = new Set<string>();
-    return config.trustDomains.map((entry, i) => {
-      if (seen.has(entry.name)) {
-        throw new FieldError(`${path}.trust_domains[${i}].name`, `"${entry.name}" stands twice`);
-      }
-      seen.add(entry.name);
-      const pem = required(
-        entry.trustBundle?.specifier,
-        `${path}.trust_domains[${i}].trust_bundle.inline_string`,
-      ).value;
-      return parsePem(entry.name, pem, `${path}.trust_domains[${i}]`);
-    });
-  });
+  return parseResource(
+    'secret',
+    Secret,
+    bytes,
+    m => m.name,
+    message => {
+      const path = 'validation_context.custom_validator_config.typed_config';
+      const config = unpack(
+        message.type?.value.customValidatorConfig?.typedConfig,
+        VALIDATOR_URL,
+        SPIFFECertValidatorConfig,
+        path,
+      );
+      const seen = new Set<string>();
+      return config.trustDomains.map((entry, i) => {
+        if (seen.has(entry.name)) {
+          throw new FieldError(`${path}.trust_domains[${i}].name`, `"${entry.name}" stands twice`);
+        }
+        seen.add(entry.name);
+        const pem = required(
+          entry.trustBundle?.specifier,
+          `${path}.trust_domains[${i}].trust_bundle.inline_string`,
+        ).value;
+        return parsePem(entry.name, pem, `${path}.trust_domains[${i}]`);
+      });
+    },
+  );
 }
 
 function formatPem(bundle: TrustBundle): string {

@@ -1,0 +1,206 @@
+/**
+ * A cluster's local control plane, put together in the order data flows: discovery and the registry in,
+ * imports in the middle, proxies and the registry out.
+ */
+
+import { createPublicKey, randomUUID } from 'node:crypto';
+import { dirname, join, resolve } from 'node:path';
+import { RegistryClient } from '../global-registry/client.ts';
+import type { SocketAddress } from '../mesh/address.ts';
+import type { ClusterConfig } from '../mesh/cluster.ts';
+import { MeshError } from '../mesh/errors.ts';
+import { memberId, registryId } from '../mesh/spiffe-id.ts';
+import { agentId } from '../mesh/system-identities.ts';
+import { AdminServer } from '../runtime/admin.ts';
+import type { Logger } from '../runtime/log.ts';
+import { ensurePrivateDir } from '../runtime/state-file.ts';
+import type { Task } from '../runtime/supervise.ts';
+import { VERSION } from '../runtime/version.ts';
+import { exactly } from '../trust-federation/authorizer.ts';
+import {
+  type ClusterAuthority,
+  openClusterAuthority,
+} from '../trust-federation/cluster-authority.ts';
+import { loadMemberCredentials } from '../trust-federation/clusterset-authority.ts';
+import { parseCsr } from '../trust-federation/csr.ts';
+import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
+import { saveRoots } from '../trust-federation/root-file.ts';
+import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
+import { meshRpcTls } from '../trust-federation/tls.ts';
+import type { AgentConfig } from './config.ts';
+import { type AgentParts, exposeState, figuresOf } from './debug.ts';
+import { StaticSource } from './discovery/static-source.ts';
+import { IdentityService } from './identity-service.ts';
+import {
+  CONTROL_CONNECTIONS_MAX,
+  JOIN_CONNECTIONS_MAX,
+  LEASE_TTL_MS,
+  PROXIES_MAX,
+} from './limits.ts';
+import { Members } from './members.ts';
+import { deriveMesh } from './mesh-state.ts';
+import { createAgentMetrics, exposeFigures } from './metrics.ts';
+import { RegistryPublisher } from './registry-publisher.ts';
+import { type RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
+import { RpcListener } from './rpc-listener.ts';
+import { AdsServer } from './xds/ads-server.ts';
+import { Proxies } from './xds/proxies.ts';
+import { SnapshotCache } from './xds/snapshot-cache.ts';
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  /** Paths in the configuration are relative to where this file is. */
+  readonly configFile: string;
+  readonly stateDir: string;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** Default: the registry of the configuration. */
+  readonly registry?: RegistryPort;
+}
+
+export interface ClusterAgent {
+  readonly tasks: readonly Task[];
+  /** As bound: port 0 of the configuration is a real one here. */
+  readonly addresses: Readonly<Record<'control' | 'join' | 'admin', SocketAddress>>;
+}
+
+/** Throws CONFIG_, FILE_, CERTIFICATE_ and ADDRESS_ codes; all sockets are bound when it resolves. */
+export async function createClusterAgent(options: AgentOptions): Promise<ClusterAgent> {
+  const { config, configFile, stateDir, log, now } = options;
+  const { cluster, trustDomain, locality } = config;
+  const metrics = createAgentMetrics();
+  await ensurePrivateDir(stateDir);
+
+  const own: ClusterConfig = {
+    name: cluster,
+    instance: randomUUID(),
+    trustDomain,
+    locality,
+    network: config.network ?? cluster,
+    gateways: config.gateways,
+    version: VERSION,
+  };
+  const authority = await openClusterAuthority({
+    dir: join(stateDir, 'authority'),
+    cluster,
+    trustDomain,
+    now,
+  });
+  // For the operator to hand to proxies, beside their join tokens.
+  await saveRoots(join(stateDir, 'trust-root.pem'), authority.bundle());
+  const identity = serveAs(authority, config.svidTtl, log, now);
+
+  const source = new StaticSource({
+    file: resolve(dirname(configFile), config.services),
+    owner: { cluster, trustDomain, locality },
+    log,
+    now,
+  });
+  await source.load();
+
+  const registry = options.registry ?? (await connectToRegistry(options));
+  const subscriber = new RegistrySubscriber({ registry, stateDir, log, now });
+  await subscriber.load();
+  const members = new Members(own, subscriber.clusters, log);
+
+  const mesh = deriveMesh({
+    own: { config: own, bundle: authority.bundle() },
+    services: source.services,
+    members: members.clusters,
+    known: subscriber,
+  });
+  const publisher = new RegistryPublisher({
+    registry,
+    subscriber,
+    config: own,
+    bundle: () => authority.bundle(),
+    exports: mesh.exports,
+    leaseTtlMs: LEASE_TTL_MS,
+    log,
+    now,
+  });
+
+  const snapshots = new SnapshotCache({ inputs: mesh.inputs, state: mesh.state });
+  const proxies = new Proxies(PROXIES_MAX, now);
+  const ads = new AdsServer({ snapshots, proxies, metrics, log });
+  const svidTtlMs = config.svidTtl;
+  const identities = new IdentityService({ authority, stateDir, svidTtlMs, metrics, log, now });
+  const control = new RpcListener({
+    name: 'control',
+    clients: { bundle: () => authority.bundle() },
+    identity,
+    services: [ads.service(), identities.renewalService()],
+    connectionsMax: CONTROL_CONNECTIONS_MAX,
+    refused: () => metrics.connectionsRefused.inc({ port: 'control' }),
+    log,
+    now,
+  });
+  const joining = new RpcListener({
+    name: 'join',
+    clients: 'anonymous',
+    identity,
+    services: [identities.joinService()],
+    connectionsMax: JOIN_CONNECTIONS_MAX,
+    refused: () => metrics.connectionsRefused.inc({ port: 'join' }),
+    log,
+    now,
+  });
+
+  const parts: AgentParts = { source, subscriber, members, mesh, publisher, proxies };
+  exposeFigures(metrics, figuresOf(parts));
+  const admin = new AdminServer({ metrics: metrics.registry, config });
+  exposeState(admin, parts);
+  const addresses = {
+    admin: await admin.listen(config.admin),
+    control: await control.listen(config.control),
+    join: await joining.listen(config.join),
+  };
+  log.info({ cluster, trustDomain, ...addresses }, 'agent listening');
+  return {
+    addresses,
+    tasks: [
+      { name: 'admin', run: signal => admin.run(signal) },
+      identity,
+      source,
+      subscriber,
+      publisher,
+      control,
+      joining,
+    ],
+  };
+}
+
+/** The agent's own certificate comes from its own authority, for this process only. */
+function serveAs(
+  authority: ClusterAuthority,
+  ttlMs: number,
+  log: Logger,
+  now: () => number,
+): IdentityKeeper {
+  const id = agentId(authority.trustDomain);
+  const key = generateSvidKey();
+  const { chain } = authority.issue({ publicKey: createPublicKey(key), id, ttlMs });
+  return new IdentityKeeper({
+    initial: parseSvid(chain, key),
+    obtain: async csr => authority.issue({ publicKey: parseCsr(csr).publicKey, id, ttlMs }),
+    save: () => Promise.resolve(),
+    log,
+    now,
+  });
+}
+
+async function connectToRegistry(options: AgentOptions): Promise<RegistryClient> {
+  const { config, stateDir, log, now } = options;
+  const { cluster, clusterSet } = config;
+  const dir = join(stateDir, 'membership');
+  const { svid, roots } = await loadMemberCredentials(dir);
+  const expected = memberId(clusterSet, cluster);
+  if (svid.id !== expected) {
+    throw new MeshError(
+      'CERTIFICATE_INVALID',
+      `"${dir}" is the membership of "${svid.id}", not of "${expected}"; copy this cluster's own`,
+    );
+  }
+  const tls = () => meshRpcTls(svid, roots, exactly(registryId(clusterSet)), now);
+  return new RegistryClient({ addresses: config.registry, tls, log });
+}

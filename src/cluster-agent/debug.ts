@@ -1,0 +1,96 @@
+/** What operators see of an agent: `/debug/…` as JSON, times in epoch milliseconds. */
+
+import { createHash } from 'node:crypto';
+import type { ClusterRecord } from '../mesh/cluster.ts';
+import type { ClusterName } from '../mesh/names.ts';
+import type { ExportedService } from '../mesh/service.ts';
+import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import type { AdminServer } from '../runtime/admin.ts';
+import type { StaticSource } from './discovery/static-source.ts';
+import type { Members } from './members.ts';
+import type { DerivedMesh } from './mesh-state.ts';
+import type { AgentFigures } from './metrics.ts';
+import type { RegistryPublisher } from './registry-publisher.ts';
+import type { RegistrySubscriber } from './registry-subscriber.ts';
+import type { Proxies } from './xds/proxies.ts';
+
+export interface AgentParts {
+  readonly source: StaticSource;
+  readonly subscriber: RegistrySubscriber;
+  readonly members: Members;
+  readonly mesh: DerivedMesh;
+  readonly publisher: RegistryPublisher;
+  readonly proxies: Proxies;
+}
+
+export function exposeState(admin: AdminServer, parts: AgentParts): void {
+  const { source, subscriber, members, mesh, publisher, proxies } = parts;
+  admin.debug('clusters', () => describeClusters(parts));
+  admin.debug('refusals', () => members.refusals());
+  admin.debug('proxies', () => proxies.list());
+  admin.debug('registry', () => ({
+    ...subscriber.status(),
+    leaseExpiresMs: publisher.leaseExpiresMs,
+  }));
+  admin.debug('services', () => ({
+    ...source.status(),
+    services: [...source.services.entries().values()],
+  }));
+  admin.debug('imports', () => [...mesh.imports.entries().values()]);
+}
+
+export function figuresOf({ source, subscriber, members, proxies }: AgentParts): AgentFigures {
+  return {
+    servicesProblem: () => source.status().problem !== undefined,
+    registryConnected: () => subscriber.connected,
+    clusters: () => {
+      const all = [...members.clusters.entries().values()];
+      const live = all.filter(({ freshness }) => freshness.kind === 'live').length;
+      return { live, stale: all.length - live };
+    },
+    refusals: () => members.refusals().length,
+    proxies: () => ({
+      connected: proxies.list().filter(({ connected }) => connected).length,
+      nacked: proxies.list().filter(({ nack }) => nack !== undefined).length,
+    }),
+  };
+}
+
+/** Our own first, as this agent has it; what the registry shows of us is its business. */
+function describeClusters({ subscriber, members, mesh }: AgentParts): unknown[] {
+  const { cluster, exports, bundles } = mesh.state();
+  const bundle = bundles.find(({ trustDomain }) => trustDomain === cluster.trustDomain);
+  const freshness = subscriber.clusters.get(cluster.name)?.freshness;
+  return [
+    {
+      name: cluster.name,
+      local: true,
+      freshness,
+      config: cluster,
+      bundle: bundle === undefined ? undefined : describeBundle(bundle),
+      exports: exports.map(describeExport),
+    },
+    ...[...members.clusters.entries()].map(describeMember),
+  ];
+}
+
+function describeMember([name, record]: readonly [ClusterName, ClusterRecord]): unknown {
+  const { freshness, config, bundle, exports } = record;
+  return {
+    name,
+    local: false,
+    freshness,
+    config,
+    bundle: describeBundle(bundle),
+    exports: exports.map(describeExport),
+  };
+}
+
+function describeBundle({ trustDomain, sequence, x509Authorities }: TrustBundle): unknown {
+  const roots = x509Authorities.map(der => createHash('sha256').update(der).digest('hex'));
+  return { trustDomain, sequence, roots };
+}
+
+function describeExport({ namespace, name, ports, endpoints }: ExportedService): unknown {
+  return { namespace, name, ports, endpoints: endpoints.length };
+}

@@ -1,0 +1,124 @@
+/**
+ * A proxy's first identity: the one on disk, or a new one for its join token.
+ *
+ * The agent is verified by its exact SPIFFE ID against the root that the operator put beside the token,
+ * so a token is never shown to a stranger. Once redeemed, the token's file is removed.
+ */
+
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SocketAddress } from '../../mesh/address.ts';
+import { type ErrorCode, isMeshError, MeshError } from '../../mesh/errors.ts';
+import type { SpiffeId, TrustDomain } from '../../mesh/spiffe-id.ts';
+import { agentId } from '../../mesh/system-identities.ts';
+import type { TrustBundle } from '../../mesh/trust-bundle.ts';
+import type { Logger } from '../../runtime/log.ts';
+import { RpcChannel } from '../../runtime/rpc-client.ts';
+import { readPrivateFile } from '../../runtime/state-file.ts';
+import { Backoff, sleep } from '../../runtime/supervise.ts';
+import { exactly } from '../../trust-federation/authorizer.ts';
+import { createCsr } from '../../trust-federation/csr.ts';
+import {
+  generateSvidKey,
+  loadSvid,
+  parseSvid,
+  type Svid,
+  saveSvid,
+} from '../../trust-federation/svid.ts';
+import { meshRpcTls } from '../../trust-federation/tls.ts';
+import {
+  JoinDefinition,
+  WorkloadIdentityDefinition,
+} from '../../wire/generated/isthmus/identity/v1/identity.ts';
+import { RECONNECT_FIRST_MS, RECONNECT_MAX_MS } from '../limits.ts';
+
+export interface IdentityOptions {
+  readonly trustDomain: TrustDomain;
+  readonly id: SpiffeId;
+  readonly join: SocketAddress;
+  readonly stateDir: string;
+  readonly trustRoot: TrustBundle;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+}
+
+/** Failures that another try may not meet. */
+const RETRIED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'PEER_UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'LIMIT_EXCEEDED',
+]);
+
+export function identityDir(stateDir: string): string {
+  return join(stateDir, 'identity');
+}
+
+/** Throws TOKEN_UNKNOWN, TOKEN_USED, TOKEN_EXPIRED, CSR_REFUSED and the FILE_ codes. */
+export async function obtainIdentity(options: IdentityOptions): Promise<Svid> {
+  const { id, stateDir, log, now } = options;
+  const saved = await loadSvid(identityDir(stateDir));
+  if (saved?.id === id && saved.notAfterMs > now()) return saved;
+  const path = join(stateDir, 'join-token');
+  const content = await readPrivateFile(path);
+  if (content === undefined) {
+    const found =
+      saved === undefined ? 'no identity' : 'an identity that is expired or not its own';
+    throw new MeshError(
+      'TOKEN_UNKNOWN',
+      `"${id}" has ${found} and no join token; put one from "isthmus token create" in "${path}"`,
+    );
+  }
+  const key = generateSvidKey();
+  const token = content.toString('utf8').trim();
+  const chain = await redeem(token, createCsr(key, id), options);
+  const svid = parseSvid(chain, key);
+  if (svid.id !== id) {
+    throw new MeshError('CERTIFICATE_INVALID', `asked for "${id}", was given "${svid.id}"`);
+  }
+  await saveSvid(identityDir(stateDir), svid);
+  await rm(path, { force: true });
+  log.info({ id }, 'joined the cluster');
+  return svid;
+}
+
+/** One renewal over the control port, on a connection of its own with the certificate in hand. */
+export async function renewIdentity(
+  control: SocketAddress,
+  current: Svid,
+  roots: TrustBundle,
+  csr: Buffer,
+  now: () => number,
+  signal: AbortSignal,
+): Promise<{ readonly chain: readonly Uint8Array[] }> {
+  const tls = meshRpcTls(current, roots, exactly(agentId(current.trustDomain)), now);
+  const channel = new RpcChannel(WorkloadIdentityDefinition, control, tls);
+  try {
+    return await channel.unary(WorkloadIdentityDefinition.methods.renew, { csr }, { signal });
+  } finally {
+    channel.close();
+  }
+}
+
+async function redeem(
+  joinToken: string,
+  csr: Buffer,
+  options: IdentityOptions,
+): Promise<readonly Uint8Array[]> {
+  const { trustDomain, trustRoot, log, now, signal } = options;
+  const backoff = new Backoff(RECONNECT_FIRST_MS, RECONNECT_MAX_MS);
+  for (;;) {
+    const tls = meshRpcTls(undefined, trustRoot, exactly(agentId(trustDomain)), now);
+    const channel = new RpcChannel(JoinDefinition, options.join, tls);
+    try {
+      const request = { joinToken, csr };
+      return (await channel.unary(JoinDefinition.methods.redeem, request, { signal })).chain;
+    } catch (error) {
+      if (!isMeshError(error) || !RETRIED.has(error.code) || signal.aborted) throw error;
+      log.warn({ error }, 'agent not reached, trying again');
+      await sleep(backoff.next(), signal);
+    } finally {
+      channel.close();
+    }
+  }
+}

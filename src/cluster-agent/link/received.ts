@@ -1,0 +1,215 @@
+/**
+ * What the agent has sent, as resources and as Collections.
+ *
+ * Each resource is read when it arrives; one that cannot be read is refused by name and the one it would
+ * replace stays. An upstream appears once both its cluster and its endpoints are there. The resources
+ * themselves are what goes to disk, so a restart reads them exactly as they came.
+ */
+
+import { type Collection, Table } from '../../mesh/collection.ts';
+import { messageOf } from '../../mesh/errors.ts';
+import type { TrustDomain } from '../../mesh/spiffe-id.ts';
+import type { TrustBundle } from '../../mesh/trust-bundle.ts';
+import {
+  type GatewayEndpoint,
+  type GatewayRoute,
+  parseUpstreamName,
+  type Upstream,
+  type UpstreamEndpoint,
+  type UpstreamName,
+} from '../../mesh/upstream.ts';
+import { DeltaDiscoveryResponse } from '../../wire/generated/envoy/service/discovery/v3/discovery.ts';
+import { parseCluster, type XdsCluster } from '../../wire/xds/cluster.ts';
+import { type GatewayChain, parseGatewayListener } from '../../wire/xds/listener.ts';
+import { parseGatewayAssignment, parseLoadAssignment } from '../../wire/xds/load-assignment.ts';
+import {
+  RESOURCE_ORDER,
+  RESOURCE_TYPE_URLS,
+  type ResourceType,
+  resourceTypeOf,
+  type XdsResource,
+} from '../../wire/xds/resource.ts';
+import { type HostRoutes, parseHostRoutes } from '../../wire/xds/route-configuration.ts';
+import { parseBundles } from '../../wire/xds/secret.ts';
+
+export class Received {
+  readonly #kind: 'sidecar' | 'gateway';
+  readonly #resources = new Map<ResourceType, Map<string, XdsResource>>();
+  readonly #clusters = new Map<string, XdsCluster>();
+  readonly #endpoints = new Map<string, readonly UpstreamEndpoint[]>();
+  readonly #gatewayEndpoints = new Map<string, readonly GatewayEndpoint[]>();
+  readonly #hostRoutes = new Map<string, HostRoutes>();
+  readonly #chains = new Map<string, readonly GatewayChain[]>();
+  readonly #secrets = new Map<string, readonly TrustBundle[]>();
+  readonly #upstreams = new Table<UpstreamName, Upstream>('upstreams');
+  readonly #hosts = new Table<string, UpstreamName>('hosts');
+  readonly #routes = new Table<string, GatewayRoute>('gateway-routes');
+  readonly #bundles = new Table<TrustDomain, TrustBundle>('bundles');
+
+  /** `root` stands for our own trust domain until the agent sends its bundles. */
+  constructor(kind: 'sidecar' | 'gateway', root: TrustBundle) {
+    this.#kind = kind;
+    for (const type of RESOURCE_ORDER) this.#resources.set(type, new Map());
+    this.#bundles.put(root.trustDomain, root);
+  }
+
+  get upstreams(): Collection<UpstreamName, Upstream> {
+    return this.#upstreams;
+  }
+
+  get hosts(): Collection<string, UpstreamName> {
+    return this.#hosts;
+  }
+
+  get gatewayRoutes(): Collection<string, GatewayRoute> {
+    return this.#routes;
+  }
+
+  get bundles(): Collection<TrustDomain, TrustBundle> {
+    return this.#bundles;
+  }
+
+  /** For `initial_resource_versions`. */
+  versions(type: ResourceType): Record<string, string> {
+    return Object.fromEntries(
+      [...this.#rows(type).values()].map(({ name, version }) => [name, version]),
+    );
+  }
+
+  /** Returns what is wrong with the resources it refused; the others are in force. */
+  apply(type: ResourceType, response: DeltaDiscoveryResponse): string[] {
+    const problems = this.#store(type, response);
+    this.#publish();
+    return problems;
+  }
+
+  serialise(): Uint8Array {
+    const resources = RESOURCE_ORDER.flatMap(type =>
+      [...this.#rows(type).values()].map(({ name, version, bytes }) => ({
+        name,
+        version,
+        resource: { typeUrl: RESOURCE_TYPE_URLS[type], value: bytes },
+      })),
+    );
+    return DeltaDiscoveryResponse.encode({
+      systemVersionInfo: '',
+      typeUrl: '',
+      nonce: '',
+      resources,
+      removedResources: [],
+    }).finish();
+  }
+
+  /** What `serialise` wrote. Throws for content in which anything cannot be read. */
+  restore(content: Uint8Array): void {
+    const response = DeltaDiscoveryResponse.decode(content);
+    for (const type of RESOURCE_ORDER) {
+      const ofType = response.resources.filter(
+        ({ resource }) => resource?.typeUrl === RESOURCE_TYPE_URLS[type],
+      );
+      const [problem] = this.#store(type, { ...response, resources: ofType });
+      if (problem !== undefined) throw new Error(problem);
+    }
+    this.#publish();
+  }
+
+  #store(type: ResourceType, response: DeltaDiscoveryResponse): string[] {
+    const problems: string[] = [];
+    for (const { name, version, resource } of response.resources) {
+      try {
+        if (resource === undefined || resourceTypeOf(resource.typeUrl) !== type) {
+          throw new Error(`resource "${name}" is not a ${type}`);
+        }
+        this.#read(type, name, resource.value);
+        this.#rows(type).set(name, { name, version, bytes: resource.value });
+      } catch (error) {
+        problems.push(messageOf(error));
+      }
+    }
+    for (const name of response.removedResources) {
+      this.#rows(type).delete(name);
+      for (const parsed of this.#parsed(type)) parsed.delete(name);
+    }
+    return problems;
+  }
+
+  #read(type: ResourceType, name: string, bytes: Uint8Array): void {
+    switch (type) {
+      case 'secret':
+        this.#secrets.set(name, parseBundles(bytes));
+        return;
+      case 'cluster':
+        this.#clusters.set(name, parseCluster(bytes));
+        return;
+      case 'load-assignment':
+        if (this.#kind === 'sidecar') {
+          this.#endpoints.set(name, parseLoadAssignment(bytes).endpoints);
+        } else this.#gatewayEndpoints.set(name, parseGatewayAssignment(bytes).endpoints);
+        return;
+      case 'listener':
+        this.#chains.set(name, parseGatewayListener(bytes));
+        return;
+      case 'route-configuration':
+        this.#hostRoutes.set(name, parseHostRoutes(bytes));
+        return;
+    }
+  }
+
+  #parsed(type: ResourceType): readonly Map<string, unknown>[] {
+    switch (type) {
+      case 'secret':
+        return [this.#secrets];
+      case 'cluster':
+        return [this.#clusters];
+      case 'load-assignment':
+        return [this.#endpoints, this.#gatewayEndpoints];
+      case 'listener':
+        return [this.#chains];
+      case 'route-configuration':
+        return [this.#hostRoutes];
+    }
+  }
+
+  #publish(): void {
+    // Bundles first: who may be spoken to is known before there is somebody to speak to.
+    const bundles = [...this.#secrets.values()].flat();
+    if (this.#secrets.size > 0) {
+      this.#bundles.replaceAll(bundles.map(bundle => [bundle.trustDomain, bundle]));
+    }
+    this.#upstreams.replaceAll(
+      [...this.#clusters.values()].flatMap(cluster => {
+        const upstream = this.#assemble(cluster);
+        return upstream === undefined ? [] : [[upstream.name, upstream] as const];
+      }),
+    );
+    this.#hosts.replaceAll([...this.#hostRoutes.values()].flatMap(({ hosts }) => hosts));
+    this.#routes.replaceAll(
+      [...this.#chains.values()].flat().flatMap(({ sni, cluster }) => {
+        const endpoints = this.#gatewayEndpoints.get(cluster);
+        return endpoints === undefined ? [] : [[sni, { sni, endpoints }] as const];
+      }),
+    );
+  }
+
+  /** An endpoint whose identity the cluster does not list may not answer for it, and is left out. */
+  #assemble(cluster: XdsCluster): Upstream | undefined {
+    const endpoints = this.#endpoints.get(cluster.name);
+    if (cluster.kind !== 'upstream' || endpoints === undefined) return undefined;
+    const { name, protocol, identities } = cluster;
+    const parsed = parseUpstreamName(name);
+    if (parsed === undefined) return undefined;
+    const allowed = new Set(identities);
+    return {
+      name,
+      ...parsed,
+      protocol,
+      endpoints: endpoints.filter(({ spiffeId }) => allowed.has(spiffeId)),
+    };
+  }
+
+  #rows(type: ResourceType): Map<string, XdsResource> {
+    const rows = this.#resources.get(type);
+    if (rows === undefined) throw new Error(`no rows for ${type}`);
+    return rows;
+  }
+}

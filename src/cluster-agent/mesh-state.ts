@@ -1,0 +1,68 @@
+/**
+ * The agent's middle: from what was discovered here and believed of others to what proxies are told.
+ * Collections derived from collections; every decision is a pure function in mesh/.
+ */
+
+import type { ClusterConfig, ClusterRecord } from '../mesh/cluster.ts';
+import { type Collection, derive, type ObservableInput } from '../mesh/collection.ts';
+import { exportedService } from '../mesh/exports.ts';
+import { type ImportedService, importServices } from '../mesh/imports.ts';
+import type { ClusterName, ServiceKey } from '../mesh/names.ts';
+import { type ExportedService, keyOf, type LocalService } from '../mesh/service.ts';
+import type { TrustDomain } from '../mesh/spiffe-id.ts';
+import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import type { MeshState } from './xds/snapshot.ts';
+
+export interface DerivedMesh {
+  readonly exports: Collection<ServiceKey, ExportedService>;
+  readonly imports: Collection<ServiceKey, ImportedService>;
+  readonly bundles: Collection<TrustDomain, TrustBundle>;
+  /** All that `state` is made of. */
+  readonly inputs: readonly ObservableInput[];
+  readonly state: () => MeshState;
+}
+
+export interface MeshInputs {
+  readonly own: { readonly config: ClusterConfig; readonly bundle: TrustBundle };
+  readonly services: Collection<ServiceKey, LocalService>;
+  readonly members: Collection<ClusterName, ClusterRecord>;
+  /** Whether the members are known, and a way to hear of it. */
+  readonly known: { readonly hasView: boolean } & ObservableInput;
+}
+
+export function deriveMesh({ own, services, members, known }: MeshInputs): DerivedMesh {
+  const exports = derive('exports', [services], () =>
+    [...services.entries().values()]
+      .map(exportedService)
+      .flatMap(service => (service === undefined ? [] : [[keyOf(service), service] as const])),
+  );
+  const imports = derive('imports', [exports, members], () => {
+    const offers = new Map<ClusterName, readonly ExportedService[]>([
+      [own.config.name, [...exports.entries().values()]],
+    ]);
+    for (const [cluster, record] of members.entries()) offers.set(cluster, record.exports);
+    return importServices(offers);
+  });
+  const bundles = derive('bundles', [members], () => [
+    [own.bundle.trustDomain, own.bundle] as const,
+    ...[...members.entries().values()].map(({ bundle }) => [bundle.trustDomain, bundle] as const),
+  ]);
+  return {
+    exports,
+    imports,
+    bundles,
+    inputs: [services, imports, members, bundles, known],
+    state: () => ({
+      cluster: own.config,
+      services: [...services.entries().values()],
+      exports: [...exports.entries().values()],
+      imports: [...imports.entries().values()],
+      clusters: new Map([
+        ...[...members.entries()].map(([name, { config }]) => [name, config] as const),
+        [own.config.name, own.config] as const,
+      ]),
+      bundles: [...bundles.entries().values()],
+      complete: known.hasView,
+    }),
+  };
+}

@@ -1,0 +1,90 @@
+/** The agent's metrics; every label has a closed set of values. */
+
+import { Counter, Gauge } from 'prom-client';
+import { createMetrics, type MetricsRegistry } from '../runtime/metrics.ts';
+
+export interface AgentMetrics {
+  readonly registry: MetricsRegistry;
+  readonly certificates: Counter<'method' | 'result'>;
+  readonly connectionsRefused: Counter<'port'>;
+  readonly pushes: Counter<'type' | 'result'>;
+}
+
+export interface AgentFigures {
+  readonly servicesProblem: () => boolean;
+  readonly registryConnected: () => boolean;
+  readonly clusters: () => { readonly live: number; readonly stale: number };
+  readonly refusals: () => number;
+  readonly proxies: () => { readonly connected: number; readonly nacked: number };
+}
+
+export function createAgentMetrics(): AgentMetrics {
+  const registry = createMetrics('agent');
+  const registers = [registry];
+  return {
+    registry,
+    certificates: new Counter({
+      name: 'isthmus_agent_certificates_total',
+      help: 'Certificate requests of proxies, by method and result',
+      labelNames: ['method', 'result'],
+      registers,
+    }),
+    connectionsRefused: new Counter({
+      name: 'isthmus_agent_connections_refused_total',
+      help: 'Connections refused before a call was read, by port',
+      labelNames: ['port'],
+      registers,
+    }),
+    pushes: new Counter({
+      name: 'isthmus_agent_pushes_total',
+      help: 'Configuration sent to proxies and their answers, by resource type',
+      labelNames: ['type', 'result'],
+      registers,
+    }),
+  };
+}
+
+/** Figures read from the agent's state at each scrape. */
+export function exposeFigures({ registry }: AgentMetrics, figures: AgentFigures): void {
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  gauge('isthmus_agent_services_file_bad', '1 while the services file is refused', () =>
+    figures.servicesProblem() ? 1 : 0,
+  );
+  gauge('isthmus_agent_registry_connected', '1 while the registry is followed', () =>
+    figures.registryConnected() ? 1 : 0,
+  );
+  gauge(
+    'isthmus_agent_clusters_live',
+    'Clusters whose lease is held',
+    () => figures.clusters().live,
+  );
+  gauge(
+    'isthmus_agent_clusters_stale',
+    'Clusters served from the last known good state',
+    () => figures.clusters().stale,
+  );
+  gauge(
+    'isthmus_agent_refusals',
+    'Claims of other clusters that are not believed',
+    figures.refusals,
+  );
+  gauge(
+    'isthmus_agent_proxies_connected',
+    'Proxies with an open stream',
+    () => figures.proxies().connected,
+  );
+  gauge(
+    'isthmus_agent_proxies_nacked',
+    'Proxies that refused their latest configuration',
+    () => figures.proxies().nacked,
+  );
+}

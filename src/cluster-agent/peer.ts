@@ -1,0 +1,16 @@
+/** The caller of a control-port method, from the certificate that the listener has verified. */
+
+import { MeshError } from '../mesh/errors.ts';
+import type { SpiffeId } from '../mesh/spiffe-id.ts';
+import { leafIdentity } from '../trust-federation/chain-rules.ts';
+import { parseCertificate } from '../trust-federation/parsed-certificate.ts';
+
+/** Throws PEER_REFUSED, which only a call that came around the listener can meet. */
+export function peerIdOf(certificate: Buffer | undefined): SpiffeId {
+  if (certificate === undefined) {
+    throw new MeshError('PEER_REFUSED', 'the caller has no certificate');
+  }
+  const identity = leafIdentity(parseCertificate(certificate));
+  if (identity.kind === 'refused') throw new MeshError('PEER_REFUSED', identity.message);
+  return identity.id;
+}

@@ -1,0 +1,79 @@
+/**
+ * Snapshots by class of proxy, worked out anew when the mesh changes: once per turn of the event loop
+ * however many inputs changed, and once per class however many proxies have it.
+ */
+
+import type { ObservableInput } from '../../mesh/collection.ts';
+import { type MeshState, type ProxyClass, type Snapshot, snapshotFor } from './snapshot.ts';
+
+export interface SnapshotCacheOptions {
+  /** Whatever changes the state says so here. */
+  readonly inputs: readonly ObservableInput[];
+  readonly state: () => MeshState;
+}
+
+interface Entry {
+  readonly proxies: ProxyClass;
+  snapshot: Snapshot;
+  readonly subscribers: Set<(snapshot: Snapshot) => void>;
+}
+
+export class SnapshotCache {
+  readonly #options: SnapshotCacheOptions;
+  readonly #entries = new Map<string, Entry>();
+  #scheduled = false;
+
+  constructor(options: SnapshotCacheOptions) {
+    this.#options = options;
+    for (const input of options.inputs) input.observe(() => this.#schedule());
+  }
+
+  /** A class is kept for as long as it has subscribers. */
+  subscribe(
+    proxies: ProxyClass,
+    onChange: (snapshot: Snapshot) => void,
+  ): { readonly snapshot: Snapshot; readonly stop: () => void } {
+    const key = classKey(proxies);
+    const entry: Entry = this.#entries.get(key) ?? {
+      proxies,
+      snapshot: snapshotFor(proxies, this.#options.state()),
+      subscribers: new Set(),
+    };
+    this.#entries.set(key, entry);
+    entry.subscribers.add(onChange);
+    const stop = (): void => {
+      entry.subscribers.delete(onChange);
+      if (entry.subscribers.size === 0) this.#entries.delete(key);
+    };
+    return { snapshot: entry.snapshot, stop };
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      const state = this.#options.state();
+      for (const entry of this.#entries.values()) {
+        const snapshot = snapshotFor(entry.proxies, state);
+        if (sameSnapshot(snapshot, entry.snapshot)) continue;
+        entry.snapshot = snapshot;
+        for (const subscriber of [...entry.subscribers]) subscriber(snapshot);
+      }
+    });
+  }
+}
+
+function classKey(proxies: ProxyClass): string {
+  return proxies.kind === 'gateway'
+    ? 'gateway'
+    : JSON.stringify([proxies.locality.region, proxies.locality.zone]);
+}
+
+function sameSnapshot(a: Snapshot, b: Snapshot): boolean {
+  const versions = (snapshot: Snapshot): string =>
+    Object.values(snapshot.types)
+      .map(({ version }) => version)
+      .join();
+  return a.complete === b.complete && versions(a) === versions(b);
+}

@@ -1,0 +1,153 @@
+/**
+ * What one class of proxies should hold: xDS resources, encoded once and shared by all its streams.
+ *
+ * A version is a hash of the bytes, so it means the same after a restart and a proxy that reconnects is
+ * sent only what differs. Pure: mesh state in, resources out.
+ */
+
+import { createHash } from 'node:crypto';
+import type { ClusterConfig } from '../../mesh/cluster.ts';
+import type { ImportedService } from '../../mesh/imports.ts';
+import type { Locality } from '../../mesh/locality.ts';
+import type { ClusterName } from '../../mesh/names.ts';
+import {
+  gatewayRoutes,
+  hostsOf,
+  importedUpstreams,
+  localUpstreams,
+  type Vantage,
+} from '../../mesh/outbound.ts';
+import type { ExportedService, HostScope, LocalService } from '../../mesh/service.ts';
+import type { TrustBundle } from '../../mesh/trust-bundle.ts';
+import type { Upstream } from '../../mesh/upstream.ts';
+import { formatSni } from '../../wire/sni.ts';
+import { formatCluster } from '../../wire/xds/cluster.ts';
+import { formatGatewayListener, GATEWAY_LISTENER } from '../../wire/xds/listener.ts';
+import { formatGatewayAssignment, formatLoadAssignment } from '../../wire/xds/load-assignment.ts';
+import { RESOURCE_ORDER, type ResourceType, type XdsResource } from '../../wire/xds/resource.ts';
+import { formatHostRoutes } from '../../wire/xds/route-configuration.ts';
+import { BUNDLES_SECRET, formatBundles } from '../../wire/xds/secret.ts';
+
+export interface MeshState {
+  readonly cluster: ClusterConfig;
+  readonly services: readonly LocalService[];
+  readonly exports: readonly ExportedService[];
+  readonly imports: readonly ImportedService[];
+  /** How to reach each cluster, our own included. */
+  readonly clusters: ReadonlyMap<ClusterName, ClusterConfig>;
+  readonly bundles: readonly TrustBundle[];
+  /**
+   * False until the other clusters are known, from the registry or from disk. Until then only what this
+   * cluster knows by itself is sent and nothing is taken back: proxies may know more than we do.
+   */
+  readonly complete: boolean;
+}
+
+export type ProxyClass =
+  | { readonly kind: 'sidecar'; readonly locality: Locality }
+  | { readonly kind: 'gateway' };
+
+export interface Snapshot {
+  readonly complete: boolean;
+  readonly types: Readonly<Record<ResourceType, TypeSnapshot>>;
+}
+
+export interface TypeSnapshot {
+  /** Of all resources together. */
+  readonly version: string;
+  readonly resources: ReadonlyMap<string, XdsResource>;
+}
+
+export function snapshotFor(proxies: ProxyClass, state: MeshState): Snapshot {
+  const resources =
+    proxies.kind === 'gateway' ? gatewayResources(state) : sidecarResources(proxies, state);
+  if (state.complete) {
+    resources.push(['secret', BUNDLES_SECRET, formatBundles(bundlesInOrder(state.bundles))]);
+  }
+  return { complete: state.complete, types: byType(resources) };
+}
+
+type Encoded = [type: ResourceType, name: string, bytes: Buffer];
+
+function sidecarResources(
+  { locality }: ProxyClass & { readonly kind: 'sidecar' },
+  state: MeshState,
+): Encoded[] {
+  const vantage: Vantage = {
+    locality,
+    network: state.cluster.network,
+    clusters: state.clusters,
+  };
+  const local = state.services
+    .flatMap(each => localUpstreams(each, vantage, formatSni))
+    .sort(byName);
+  const imported = (state.complete ? state.imports : [])
+    .flatMap(each => importedUpstreams(each, vantage, formatSni))
+    .sort(byName);
+  return [
+    ...[...local, ...imported].flatMap(upstreamResources),
+    ...routeResources('cluster', local),
+    ...routeResources('clusterset', imported),
+  ];
+}
+
+function upstreamResources(upstream: Upstream): Encoded[] {
+  const { name, protocol, endpoints } = upstream;
+  const identities = [...new Set(endpoints.map(({ spiffeId }) => spiffeId))].sort();
+  return [
+    ['cluster', name, formatCluster({ kind: 'upstream', name, protocol, identities })],
+    ['load-assignment', name, formatLoadAssignment(upstream)],
+  ];
+}
+
+/** One route configuration a scope and port: what is only local never waits for what is imported. */
+function routeResources(scope: HostScope, upstreams: readonly Upstream[]): Encoded[] {
+  const ports = [...new Set(upstreams.map(({ port }) => port))];
+  return ports.map(port => {
+    const name = `${scope}:${port}`;
+    const hosts = upstreams.filter(each => each.port === port).flatMap(hostsOf);
+    return ['route-configuration', name, formatHostRoutes({ name, hosts })];
+  });
+}
+
+function gatewayResources(state: MeshState): Encoded[] {
+  const routes = state.exports
+    .flatMap(each => gatewayRoutes(state.cluster.name, each, formatSni))
+    .sort((a, b) => (a.sni < b.sni ? -1 : 1));
+  const chains = routes.map(({ sni }) => ({ sni, cluster: sni }));
+  return [
+    ...routes.flatMap(({ sni, endpoints }): Encoded[] => [
+      ['cluster', sni, formatCluster({ kind: 'passthrough', name: sni })],
+      ['load-assignment', sni, formatGatewayAssignment({ name: sni, endpoints })],
+    ]),
+    ['listener', GATEWAY_LISTENER, formatGatewayListener(chains)],
+  ];
+}
+
+/** Equal state must give equal bytes, in whatever order it was learned. */
+function byName(a: Upstream, b: Upstream): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+function bundlesInOrder(bundles: readonly TrustBundle[]): TrustBundle[] {
+  return [...bundles].sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
+}
+
+function byType(encoded: readonly Encoded[]): Snapshot['types'] {
+  const types = RESOURCE_ORDER.map((type): [ResourceType, TypeSnapshot] => {
+    const resources = new Map<string, XdsResource>();
+    const whole = createHash('sha256');
+    for (const [each, name, bytes] of encoded) {
+      if (each !== type) continue;
+      const version = shortHash(createHash('sha256').update(bytes));
+      whole.update(`${name}=${version}\n`);
+      resources.set(name, { name, version, bytes });
+    }
+    return [type, { version: shortHash(whole), resources }];
+  });
+  return Object.fromEntries(types) as Record<ResourceType, TypeSnapshot>;
+}
+
+function shortHash(hash: ReturnType<typeof createHash>): string {
+  return hash.digest('hex').slice(0, 16);
+}
