@@ -129,22 +129,26 @@ export class RegistryPublisher {
   }
 
   async #keepAlive(signal: AbortSignal): Promise<void> {
-    const { registry, log, now } = this.#options;
     while (!signal.aborted) {
       const lease = this.#lease;
       await sleep((lease?.ttlMs ?? this.#options.leaseTtlMs) / 3, signal);
-      if (signal.aborted || lease === undefined) continue;
-      const startMs = now();
-      try {
-        await registry.keepAlive(lease.leaseId);
-        lease.expiresMs = startMs + lease.ttlMs;
-      } catch (error) {
-        if (!isMeshError(error)) throw error;
-        log.warn({ error }, 'lease not kept alive');
-        if (!isMeshError(error, 'LEASE_NOT_FOUND')) continue;
-        this.#lease = undefined;
-        this.#changed.raise();
-      }
+      if (lease !== undefined) await this.#extend(lease, signal);
+    }
+  }
+
+  async #extend(lease: HeldLease, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { registry, log, now } = this.#options;
+    const startMs = now();
+    try {
+      await registry.keepAlive(lease.leaseId);
+      lease.expiresMs = startMs + lease.ttlMs;
+    } catch (error) {
+      if (!isMeshError(error)) throw error;
+      log.warn({ error }, 'lease not kept alive');
+      if (!isMeshError(error, 'LEASE_NOT_FOUND') || lease !== this.#lease) return;
+      this.#lease = undefined;
+      this.#changed.raise();
     }
   }
 }
