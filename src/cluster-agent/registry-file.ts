@@ -3,10 +3,10 @@
 import { WatchResponse } from '../wire/generated/isthmus/registry/v1/registry.ts';
 import { encodeRecord } from '../wire/registry-records.ts';
 import { UpdateReader } from '../wire/registry-updates.ts';
-import { applyUpdate, EMPTY_VIEW, type RegistryView } from './registry-view.ts';
+import { applyUpdate, EMPTY_VIEW, type RegistryView, recordsInForce } from './registry-view.ts';
 
 export function formatRegistryFile(view: RegistryView): Uint8Array {
-  const records = [...view.clusters].flatMap(([cluster, rows]) =>
+  const records = [...recordsInForce(view)].flatMap(([cluster, rows]) =>
     [...rows.values()].map(({ record, revision }) => ({
       cluster,
       record: encodeRecord(record),

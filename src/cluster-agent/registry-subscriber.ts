@@ -27,6 +27,7 @@ import {
   type Liveness,
   nextFreshness,
   type RegistryView,
+  recordsInForce,
 } from './registry-view.ts';
 
 /** What the agent needs of the registry's client. */
@@ -164,7 +165,7 @@ export class RegistrySubscriber {
     this.#view = view;
     const nowMs = this.#options.now();
     const rows: [ClusterName, ClusterRecord][] = [];
-    for (const [cluster, records] of view.clusters) {
+    for (const [cluster, records] of recordsInForce(view)) {
       const previous = this.clusters.get(cluster);
       const state = clusterState(records);
       if (state.kind === 'absent') continue;

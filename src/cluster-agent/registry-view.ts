@@ -15,6 +15,7 @@ import { parseBundleDocument } from '../wire/bundle-document.ts';
 import {
   type ExportSlice,
   idOf,
+  type RecordChange,
   type RecordId,
   type RegistryUpdate,
   type StoredRecord,
@@ -27,47 +28,61 @@ export type ClusterRecords = ReadonlyMap<string, StoredRecord>;
 export interface RegistryView {
   /** Where to resume; undefined before the first update. */
   readonly position: WatchPosition | undefined;
+  /** As the store has them. */
   readonly clusters: ReadonlyMap<ClusterName, ClusterRecords>;
+  /** What an earlier store had of clusters that this one has no canary of yet. */
+  readonly remembered: ReadonlyMap<ClusterName, ClusterRecords>;
 }
 
-export const EMPTY_VIEW: RegistryView = { position: undefined, clusters: new Map() };
+export const EMPTY_VIEW: RegistryView = {
+  position: undefined,
+  clusters: new Map(),
+  remembered: new Map(),
+};
 
 export function recordKey(id: RecordId): string {
   return id.kind === 'export-slice' ? `exports/${id.namespace}/${id.name}/${id.slice}` : id.kind;
 }
 
 export function applyUpdate(view: RegistryView, update: RegistryUpdate): RegistryView {
-  const sameStore = view.position?.storeId === update.position.storeId;
-  if (sameStore && update.position.revision < view.position.revision) return view;
-  return update.kind === 'replace-all'
-    ? { position: update.position, clusters: replaceAll(view, update.records, sameStore) }
-    : { position: update.position, clusters: applyChanges(view, update) };
+  const { position } = update;
+  const sameStore = view.position?.storeId === position.storeId;
+  if (sameStore && position.revision < view.position.revision) return view;
+  const clusters =
+    update.kind === 'replace-all'
+      ? tableOf(update.records)
+      : changed(view.clusters, update.changes);
+  // The same store's silence about a cluster means that it was deleted; another store's means nothing.
+  const candidates = sameStore ? view.remembered : new Map([...view.remembered, ...view.clusters]);
+  const remembered = [...candidates].filter(([name]) => clusters.get(name)?.has('synced') !== true);
+  return { position, clusters, remembered: new Map(remembered) };
 }
 
-/** The same store's silence about a cluster means that it was deleted; another store's means nothing. */
-function replaceAll(
-  view: RegistryView,
-  records: readonly StoredRecord[],
-  sameStore: boolean,
-): RegistryView['clusters'] {
+/** What is to be made of a cluster: as the store has it, or else as an earlier one had it. */
+export function recordsInForce(view: RegistryView): Map<ClusterName, ClusterRecords> {
+  const withoutLease = [...view.remembered].map(([name, rows]) => {
+    const rest = new Map(rows);
+    rest.delete('alive');
+    return [name, rest] as const;
+  });
+  return new Map<ClusterName, ClusterRecords>([...view.clusters, ...withoutLease]);
+}
+
+function tableOf(records: readonly StoredRecord[]): RegistryView['clusters'] {
   const clusters = new Map<ClusterName, Map<string, StoredRecord>>();
   for (const stored of records) {
     const rows = clusters.get(stored.cluster) ?? new Map<string, StoredRecord>();
     clusters.set(stored.cluster, rows.set(recordKey(idOf(stored.record)), stored));
   }
-  if (sameStore) return clusters;
-  const kept = [...view.clusters]
-    .filter(([cluster]) => !clusters.has(cluster))
-    .map(([cluster, rows]) => [cluster, without(rows, 'alive')] as const);
-  return new Map<ClusterName, ClusterRecords>([...kept, ...clusters]);
+  return clusters;
 }
 
-function applyChanges(
-  view: RegistryView,
-  update: RegistryUpdate & { readonly kind: 'changes' },
+function changed(
+  before: RegistryView['clusters'],
+  changes: readonly RecordChange[],
 ): RegistryView['clusters'] {
-  const clusters = new Map(view.clusters);
-  for (const change of update.changes) {
+  const clusters = new Map(before);
+  for (const change of changes) {
     const cluster = change.kind === 'put' ? change.stored.cluster : change.cluster;
     const rows = new Map(clusters.get(cluster));
     if (change.kind === 'delete') rows.delete(recordKey(change.id));
@@ -76,12 +91,6 @@ function applyChanges(
     else clusters.set(cluster, rows);
   }
   return clusters;
-}
-
-function without(rows: ClusterRecords, key: string): ClusterRecords {
-  const rest = new Map(rows);
-  rest.delete(key);
-  return rest;
 }
 
 export type ClusterState =
