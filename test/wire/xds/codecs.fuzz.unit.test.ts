@@ -23,7 +23,11 @@ const parsers: readonly [name: string, honest: Buffer, parse: (bytes: Uint8Array
   ],
   ['parseLoadAssignment', assignment, parseLoadAssignment],
   ['parseGatewayAssignment', assignment, parseGatewayAssignment],
-  ['parseGatewayListener', formatGatewayListener([{ sni: SNI, cluster: SNI }]), parseGatewayListener],
+  [
+    'parseGatewayListener',
+    formatGatewayListener([{ sni: SNI, cluster: SNI }]),
+    parseGatewayListener,
+  ],
   ['parseHostRoutes', formatHostRoutes({ name: '80', hosts: [['a', NAME]] }), parseHostRoutes],
   ['parseBundles', formatBundles([BUNDLE]), parseBundles],
 ];

@@ -70,7 +70,10 @@ describe('xDS codecs', () => {
   });
 
   it('hosts read back the same', () => {
-    const routes = { name: 'clusterset:80', hosts: [['a:80', NAME] as const, ['a', NAME] as const] };
+    const routes = {
+      name: 'clusterset:80',
+      hosts: [['a:80', NAME] as const, ['a', NAME] as const],
+    };
     expect(parseHostRoutes(formatHostRoutes(routes))).to.deep.equal(routes);
   });
 
@@ -162,9 +165,6 @@ describe('xDS codecs', () => {
   });
 });
 
-function encode<T>(
-  type: { encode(message: T): { finish(): Uint8Array } },
-  message: T,
-): Uint8Array {
+function encode<T>(type: { encode(message: T): { finish(): Uint8Array } }, message: T): Uint8Array {
   return type.encode(message).finish();
 }

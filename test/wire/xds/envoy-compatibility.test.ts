@@ -10,7 +10,10 @@ import { describe, it } from 'mocha';
 import { DeltaDiscoveryRequest } from '../../../src/wire/generated/envoy/service/discovery/v3/discovery.ts';
 import { formatCluster, parseCluster, type XdsCluster } from '../../../src/wire/xds/cluster.ts';
 import { formatGatewayListener, parseGatewayListener } from '../../../src/wire/xds/listener.ts';
-import { formatLoadAssignment, parseLoadAssignment } from '../../../src/wire/xds/load-assignment.ts';
+import {
+  formatLoadAssignment,
+  parseLoadAssignment,
+} from '../../../src/wire/xds/load-assignment.ts';
 import { RESOURCE_TYPE_URLS } from '../../../src/wire/xds/resource.ts';
 import { formatHostRoutes, parseHostRoutes } from '../../../src/wire/xds/route-configuration.ts';
 import { formatBundles, parseBundles } from '../../../src/wire/xds/secret.ts';
@@ -41,6 +44,7 @@ describe("Envoy's own protos", function () {
       longs: String,
       enums: String,
       oneofs: true,
+      arrays: true,
       includeDirs: ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate'].map(dir =>
         join(deps, dir),
       ),
@@ -113,11 +117,11 @@ describe("Envoy's own protos", function () {
       formatLoadAssignment(assignment),
     ) as {
       endpoints: {
-        priority: number;
+        priority?: number;
         lb_endpoints: { endpoint: { address: unknown; additional_addresses: unknown[] } }[];
       }[];
     };
-    const found = decoded.endpoints.map(({ priority, lb_endpoints: [first] }) => ({
+    const found = decoded.endpoints.map(({ priority = 0, lb_endpoints: [first] }) => ({
       priority,
       address: first?.endpoint.address,
       more: first?.endpoint.additional_addresses.length,

@@ -1,0 +1,189 @@
+/** What the registry's updates make of a cluster, and how old that is. */
+
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { formatRegistryFile, parseRegistryFile } from '../../src/cluster-agent/registry-file.ts';
+import {
+  applyUpdate,
+  type ClusterState,
+  clusterState,
+  EMPTY_VIEW,
+  type Liveness,
+  nextFreshness,
+  type RegistryView,
+  recordsInForce,
+} from '../../src/cluster-agent/registry-view.ts';
+import type { Freshness } from '../../src/mesh/cluster.ts';
+import { parseClusterName } from '../../src/mesh/names.ts';
+import type { RecordChange, RegistryRecord } from '../../src/wire/registry-records.ts';
+import { publishedCluster } from './published-cluster.ts';
+
+const WEST = parseClusterName('west');
+const RECORDS = publishedCluster('west', ['payments-0']);
+
+function stored(record: RegistryRecord, revision: bigint) {
+  return { cluster: WEST, record, revision };
+}
+
+function all(records: readonly RegistryRecord[], revision = 1n, storeId = 's'): RegistryView {
+  return replace(EMPTY_VIEW, records, revision, storeId);
+}
+
+function replace(
+  view: RegistryView,
+  records: readonly RegistryRecord[],
+  revision: bigint,
+  storeId = 's',
+): RegistryView {
+  return applyUpdate(view, {
+    kind: 'replace-all',
+    position: { storeId, revision },
+    records: records.map(record => stored(record, revision)),
+  });
+}
+
+function change(view: RegistryView, revision: bigint, changes: readonly RecordChange[]) {
+  return applyUpdate(view, { kind: 'changes', position: { storeId: 's', revision }, changes });
+}
+
+function west(view: RegistryView): ClusterState {
+  return clusterState(recordsInForce(view).get(WEST) ?? new Map());
+}
+
+function without(kind: RegistryRecord['kind']): RegistryRecord[] {
+  return RECORDS.filter(record => record.kind !== kind);
+}
+
+describe('clusterState', () => {
+  it('is settled with config, bundle and canary', () => {
+    const state = west(all(RECORDS));
+    expect(state.kind).to.equal('settled');
+    if (state.kind !== 'settled') return;
+    expect(state.record.exports.map(({ name }) => name)).to.deep.equal(['payments']);
+    expect(state.record.bundle.x509Authorities).to.have.length(1);
+  });
+
+  it('is absent without the canary', () => {
+    expect(west(all(without('synced'))).kind).to.equal('absent');
+  });
+
+  for (const kind of ['config', 'bundle'] as const) {
+    it(`is unsettled without its ${kind}`, () => {
+      expect(west(all(without(kind))).kind).to.equal('unsettled');
+    });
+  }
+
+  it('is unsettled while the canary is of an earlier start', () => {
+    const restarting = [...without('synced'), { kind: 'synced', instance: 'before' } as const];
+    expect(west(all(restarting)).kind).to.equal('unsettled');
+  });
+
+  it('joins slices', () => {
+    const [slice] = publishedCluster('west', ['payments-1']).filter(
+      record => record.kind === 'export-slice',
+    );
+    const second = { kind: 'export-slice', slice: { ...slice!.slice, slice: 1 } } as const;
+    const state = west(all([second, ...RECORDS]));
+    if (state.kind !== 'settled') throw new Error(state.kind);
+    const workloads = state.record.exports[0]?.endpoints.map(({ workload }) => workload);
+    expect(workloads).to.deep.equal(['payments-0', 'payments-1']);
+  });
+});
+
+describe('applyUpdate', () => {
+  it('applies changes in order', () => {
+    const gone = change(all(RECORDS), 2n, [
+      { kind: 'delete', cluster: WEST, id: { kind: 'synced' } },
+    ]);
+    expect(west(gone).kind).to.equal('absent');
+    const back = change(gone, 3n, [
+      { kind: 'put', stored: stored({ kind: 'synced', instance: 'instance-1' }, 3n) },
+    ]);
+    expect(west(back).kind).to.equal('settled');
+  });
+
+  it('ignores what is older, and takes what is as old', () => {
+    const view = all(RECORDS, 5n);
+    expect(replace(view, [], 4n)).to.equal(view);
+    expect(west(replace(view, [], 5n)).kind).to.equal('absent');
+  });
+
+  it("takes the same store's silence for a deletion", () => {
+    expect(west(replace(all(RECORDS), [], 2n)).kind).to.equal('absent');
+  });
+
+  it('keeps what another store does not know, without its lease, until it is published there', () => {
+    const other = replace(all(RECORDS), [], 1n, 'other');
+    expect(west(other).kind).to.equal('settled');
+    expect(recordsInForce(other).get(WEST)?.has('alive')).to.equal(false);
+    expect(other.clusters.size).to.equal(0);
+    const halfway = replace(other, without('synced'), 2n, 'other');
+    expect(west(halfway).kind).to.equal('settled');
+    const published = replace(halfway, RECORDS, 3n, 'other');
+    expect(published.remembered.size).to.equal(0);
+    expect(recordsInForce(published).get(WEST)?.has('alive')).to.equal(true);
+  });
+});
+
+describe('the registry file', () => {
+  it('reads back the same, position included', () => {
+    const view = all(RECORDS, 7n);
+    expect(parseRegistryFile(formatRegistryFile(view))).to.deep.equal(view);
+  });
+
+  it('is refused when it is something else', () => {
+    expect(() => parseRegistryFile(Buffer.from('not a registry file'))).to.throw();
+  });
+});
+
+describe('nextFreshness', () => {
+  const LIVE: Freshness = { kind: 'live' };
+  const stale = (reason: 'lease-expired' | 'registry-unreachable' | 'loaded-from-disk') =>
+    ({ kind: 'stale', sinceMs: 100, reason }) as const;
+  const at = (observer: Liveness['observer'], alive = true): Liveness => ({ observer, alive });
+
+  const cases: readonly [
+    what: string,
+    from: Freshness | undefined,
+    now: Liveness,
+    to: Freshness,
+  ][] = [
+    ['alive and connected is live', undefined, at('connected'), LIVE],
+    ['news makes the stale live', stale('registry-unreachable'), at('connected'), LIVE],
+    [
+      'no lease is stale from now',
+      LIVE,
+      at('connected', false),
+      { kind: 'stale', sinceMs: 500, reason: 'lease-expired' },
+    ],
+    [
+      'no registry is stale from now',
+      LIVE,
+      at('registry-unreachable'),
+      { kind: 'stale', sinceMs: 500, reason: 'registry-unreachable' },
+    ],
+    [
+      'from disk is stale from now',
+      undefined,
+      at('loaded-from-disk'),
+      { kind: 'stale', sinceMs: 500, reason: 'loaded-from-disk' },
+    ],
+    [
+      'the same silence keeps its date',
+      stale('registry-unreachable'),
+      at('registry-unreachable'),
+      stale('registry-unreachable'),
+    ],
+    [
+      'a lost lease stays one without the registry',
+      stale('lease-expired'),
+      at('registry-unreachable', false),
+      stale('lease-expired'),
+    ],
+  ];
+  for (const [what, from, now, to] of cases) {
+    it(what, () => {
+      expect(nextFreshness(from, now, 500)).to.deep.equal(to);
+    });
+  }
+});
