@@ -8,15 +8,17 @@ import { dirname, join, resolve } from 'node:path';
 import { RegistryClient } from '../global-registry/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
+import { Table } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
-import { memberId, registryId } from '../mesh/spiffe-id.ts';
+import { memberId, registryId, type TrustDomain } from '../mesh/spiffe-id.ts';
 import { agentId } from '../mesh/system-identities.ts';
+import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { VERSION } from '../runtime/version.ts';
-import { exactly } from '../trust-federation/authorizer.ts';
+import { exactly, inTrustDomain } from '../trust-federation/authorizer.ts';
 import {
   type ClusterAuthority,
   openClusterAuthority,
@@ -25,6 +27,7 @@ import { loadMemberCredentials } from '../trust-federation/clusterset-authority.
 import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
 import { saveRoots } from '../trust-federation/root-file.ts';
+import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
 import { meshRpcTls } from '../trust-federation/tls.ts';
 import type { AgentConfig } from './config.ts';
@@ -33,16 +36,17 @@ import { StaticSource } from './discovery/static-source.ts';
 import { IdentityService } from './identity-service.ts';
 import {
   CONTROL_CONNECTIONS_MAX,
+  HANDSHAKE_MS_MAX,
   JOIN_CONNECTIONS_MAX,
   LEASE_TTL_MS,
   PROXIES_MAX,
+  STOP_GRACE_MS,
 } from './limits.ts';
 import { Members } from './members.ts';
 import { deriveMesh } from './mesh-state.ts';
 import { createAgentMetrics, exposeFigures } from './metrics.ts';
 import { RegistryPublisher } from './registry-publisher.ts';
 import { type RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
-import { RpcListener } from './rpc-listener.ts';
 import { AdsServer } from './xds/ads-server.ts';
 import { Proxies } from './xds/proxies.ts';
 import { SnapshotCache } from './xds/snapshot-cache.ts';
@@ -63,6 +67,10 @@ export interface ClusterAgent {
   /** As bound: port 0 of the configuration is a real one here. */
   readonly addresses: Readonly<Record<'control' | 'join' | 'admin', SocketAddress>>;
 }
+
+const PORT_LIMITS = { handshakeMsMax: HANDSHAKE_MS_MAX, stopGraceMs: STOP_GRACE_MS };
+const CONTROL_PORT_LIMITS = { ...PORT_LIMITS, connectionsMax: CONTROL_CONNECTIONS_MAX };
+const JOIN_PORT_LIMITS = { ...PORT_LIMITS, connectionsMax: JOIN_CONNECTIONS_MAX };
 
 /** Throws CONFIG_, FILE_, CERTIFICATE_ and ADDRESS_ codes; all sockets are bound when it resolves. */
 export async function createClusterAgent(options: AgentOptions): Promise<ClusterAgent> {
@@ -125,23 +133,25 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const ads = new AdsServer({ snapshots, proxies, metrics, log });
   const svidTtlMs = config.svidTtl;
   const identities = new IdentityService({ authority, stateDir, svidTtlMs, metrics, log, now });
+  const ownBundle = new Table<TrustDomain, TrustBundle>('own-bundle');
+  ownBundle.put(trustDomain, authority.bundle());
   const control = new RpcListener({
     name: 'control',
-    clients: { bundle: () => authority.bundle() },
     identity,
+    clients: { bundles: ownBundle, authorize: inTrustDomain(trustDomain) },
     services: [ads.service(), identities.renewalService()],
-    connectionsMax: CONTROL_CONNECTIONS_MAX,
-    refused: () => metrics.connectionsRefused.inc({ port: 'control' }),
+    limits: CONTROL_PORT_LIMITS,
+    onRefused: reason => metrics.connectionsRefused.inc({ port: 'control', reason }),
     log,
     now,
   });
   const joining = new RpcListener({
     name: 'join',
-    clients: 'anonymous',
     identity,
+    clients: 'anyone',
     services: [identities.joinService()],
-    connectionsMax: JOIN_CONNECTIONS_MAX,
-    refused: () => metrics.connectionsRefused.inc({ port: 'join' }),
+    limits: JOIN_PORT_LIMITS,
+    onRefused: reason => metrics.connectionsRefused.inc({ port: 'join', reason }),
     log,
     now,
   });

@@ -6,7 +6,7 @@ import { createMetrics, type MetricsRegistry } from '../runtime/metrics.ts';
 export interface AgentMetrics {
   readonly registry: MetricsRegistry;
   readonly certificates: Counter<'method' | 'result'>;
-  readonly connectionsRefused: Counter<'port'>;
+  readonly connectionsRefused: Counter<'port' | 'reason'>;
   readonly pushes: Counter<'type' | 'result'>;
 }
 
@@ -31,8 +31,8 @@ export function createAgentMetrics(): AgentMetrics {
     }),
     connectionsRefused: new Counter({
       name: 'isthmus_agent_connections_refused_total',
-      help: 'Connections refused before a call was read, by port',
-      labelNames: ['port'],
+      help: 'Connections refused before a call was read, by port and reason',
+      labelNames: ['port', 'reason'],
       registers,
     }),
     pushes: new Counter({

@@ -2,24 +2,28 @@
 
 import { join } from 'node:path';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
+import { Table } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
-import { registryId } from '../mesh/spiffe-id.ts';
+import { registryId, type TrustDomain } from '../mesh/spiffe-id.ts';
+import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
-import { createRpcServer, rpcService } from '../runtime/rpc-server.ts';
+import { rpcService } from '../runtime/rpc-server.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
+import { anyMember } from '../trust-federation/authorizer.ts';
 import {
   type ClusterSetCredentials,
   loadMemberCredentials,
 } from '../trust-federation/clusterset-authority.ts';
+import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
 import type { RegistryConfig } from './config.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import { EtcdStore } from './etcd-store.ts';
 import { describeRecord } from './keys.ts';
+import { CONNECTIONS_MAX, HANDSHAKE_MS_MAX, STOP_GRACE_MS } from './limits.ts';
 import { createRegistryMetrics } from './metrics.ts';
-import { PeerListener } from './peer-listener.ts';
 import { registryHandlers } from './registry-service.ts';
 import type { RegistryStore } from './store.ts';
 import { TableMirror } from './table-mirror.ts';
@@ -44,8 +48,23 @@ export async function createRegistry(
   const store = await openStore(config, stateDir, log);
   const mirror = new TableMirror({ store, log, metrics });
   const handlers = registryHandlers({ store, mirror, clusterSet, metrics });
-  const rpc = createRpcServer([rpcService(RegistryDefinition, handlers)], log);
-  const listener = new PeerListener({ credentials, rpc, metrics, log, now });
+  const bundles = new Table<TrustDomain, TrustBundle>('clusterset-bundle');
+  bundles.put(clusterSet, credentials.roots);
+  const listener = new RpcListener({
+    name: 'registry',
+    // Read at the start: the registry's own certificate lives a year.
+    identity: { current: () => credentials.svid, observe: () => () => undefined },
+    clients: { bundles, authorize: anyMember(clusterSet) },
+    services: [rpcService(RegistryDefinition, handlers)],
+    limits: {
+      connectionsMax: CONNECTIONS_MAX,
+      handshakeMsMax: HANDSHAKE_MS_MAX,
+      stopGraceMs: STOP_GRACE_MS,
+    },
+    onRefused: reason => metrics.refusedPeers.inc({ reason }),
+    log,
+    now,
+  });
 
   const admin = new AdminServer({ metrics: metrics.registry, config });
   admin.ready('store', () => (mirror.storeId === undefined ? mirror.outage : undefined));

@@ -1,0 +1,140 @@
+/**
+ * The mesh's way in: every TLS port of every component accepts here (docs/decisions/0002-one-way-in.md).
+ *
+ * TLS 1.3 without resumption, then the peer door, before a byte of the protocol inside is read. Whoever
+ * is refused learns nothing but a closed connection, and touches no one else. Our own certificate and
+ * the roots are those in force at each handshake.
+ */
+
+import type { DropArgument, Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { SocketAddress } from '../mesh/address.ts';
+import type { Collection } from '../mesh/collection.ts';
+import type { TrustDomain } from '../mesh/spiffe-id.ts';
+import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import { closeServer, listen } from '../runtime/listen.ts';
+import type { Authorizer } from './authorizer.ts';
+import type { RefusalReason } from './chain-rules.ts';
+import type { SvidSource } from './svid.ts';
+import { anonymousServerTls, meshServerTls, peerChain } from './tls.ts';
+import { type AcceptedPeer, verifyPeer } from './verify.ts';
+
+/** Who may come in: peers by their SVIDs, or for the join port anyone, who then has no identity. */
+export type Admission =
+  | {
+      readonly kind: 'peers';
+      readonly bundles: Collection<TrustDomain, TrustBundle>;
+      readonly authorize: Authorizer;
+      readonly onPeer: (socket: TLSSocket, peer: AcceptedPeer) => void;
+    }
+  | { readonly kind: 'anyone'; readonly onConnection: (socket: TLSSocket) => void };
+
+export type ConnectionRefusal =
+  | RefusalReason
+  /** Plaintext, noise, a client without a certificate, one that no known root signed. */
+  | 'tls-handshake'
+  /** Every mesh port speaks HTTP/2; the client offered something else. */
+  | 'not-http2'
+  | 'connection-limit';
+
+export interface PeerListenerOptions {
+  readonly identity: SvidSource;
+  readonly admission: Admission;
+  readonly connectionsMax: number;
+  readonly handshakeMsMax: number;
+  /** `source` is the remote address. */
+  readonly onRefused: (reason: ConnectionRefusal, message: string, source: string) => void;
+  readonly now: () => number;
+}
+
+export class PeerListener {
+  readonly #options: PeerListenerOptions;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #stopObserving: readonly (() => void)[];
+
+  constructor(options: PeerListenerOptions) {
+    this.#options = options;
+    const { identity, admission, onRefused } = options;
+    this.#server = createServer(
+      {
+        ...this.#credentials(),
+        ALPNProtocols: ['h2'],
+        handshakeTimeout: options.handshakeMsMax,
+        noDelay: true,
+      },
+      socket => this.#accept(socket),
+    );
+    this.#server.maxConnections = options.connectionsMax;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    this.#server.on('tlsClientError', (error, socket) => {
+      onRefused('tls-handshake', error.message, sourceOf(socket));
+      socket.destroy();
+    });
+    this.#server.on('drop', (dropped?: DropArgument) =>
+      onRefused('connection-limit', 'too many connections', dropped?.remoteAddress ?? 'unknown'),
+    );
+    const renew = (): void => this.#server.setSecureContext(this.#credentials());
+    this.#stopObserving = [
+      identity.observe(renew),
+      ...(admission.kind === 'peers' ? [admission.bundles.observe(renew)] : []),
+    ];
+  }
+
+  get accepting(): boolean {
+    return this.#server.listening;
+  }
+
+  listen(address: SocketAddress): Promise<SocketAddress> {
+    return listen(this.#server, address);
+  }
+
+  /** Stops accepting; resolves when the last connection is gone. */
+  close(): Promise<void> {
+    for (const stop of this.#stopObserving) stop();
+    return closeServer(this.#server);
+  }
+
+  /** Ends every connection, those still in their handshake too. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #credentials(): TlsOptions {
+    const { identity, admission } = this.#options;
+    return admission.kind === 'anyone'
+      ? anonymousServerTls(identity.current())
+      : meshServerTls(identity.current(), admission.bundles.entries().values());
+  }
+
+  #accept(socket: TLSSocket): void {
+    const { admission, now } = this.#options;
+    // Whoever takes the socket listens for its end; a reset must not end the process.
+    socket.on('error', () => socket.destroy());
+    if (socket.alpnProtocol !== 'h2') {
+      this.#refuse(socket, 'not-http2', 'the client did not offer "h2"');
+      return;
+    }
+    if (admission.kind === 'anyone') {
+      admission.onConnection(socket);
+      return;
+    }
+    const { bundles, authorize, onPeer } = admission;
+    const verdict = verifyPeer(peerChain(socket), bundles, authorize, now());
+    if (verdict.kind === 'accepted') onPeer(socket, verdict);
+    else this.#refuse(socket, verdict.reason, verdict.message);
+  }
+
+  #refuse(socket: TLSSocket, reason: ConnectionRefusal, message: string): void {
+    this.#options.onRefused(reason, message, sourceOf(socket));
+    socket.destroy();
+  }
+}
+
+/** Node forgets the address when the connection is gone. */
+function sourceOf(socket: TLSSocket): string {
+  return socket.remoteAddress ?? 'unknown';
+}
