@@ -4,7 +4,7 @@
  */
 
 import { createPublicKey, randomUUID } from 'node:crypto';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { RegistryClient } from '../global-registry/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
@@ -30,7 +30,7 @@ import { saveRoots } from '../trust-federation/root-file.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
 import { meshRpcTls } from '../trust-federation/tls.ts';
-import type { AgentConfig } from './config.ts';
+import { type AgentConfig, servicesFileOf } from './config.ts';
 import { type AgentParts, exposeState, figuresOf } from './debug.ts';
 import { StaticSource } from './discovery/static-source.ts';
 import { IdentityService } from './identity-service.ts';
@@ -99,7 +99,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const identity = serveAs(authority, config.svidTtl, log, now);
 
   const source = new StaticSource({
-    file: resolve(dirname(configFile), config.services),
+    file: servicesFileOf(config, configFile),
     owner: { cluster, trustDomain, locality },
     log,
     now,

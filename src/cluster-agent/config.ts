@@ -1,5 +1,6 @@
 /** `clusters/<name>/agent.yaml`: one cluster's place in the ClusterSet and its agent's addresses. */
 
+import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { address, clusterName, duration, object, trustDomain } from '../runtime/config.ts';
 import {
@@ -32,3 +33,8 @@ export const agentConfigSchema = object({
 });
 
 export type AgentConfig = v.InferOutput<typeof agentConfigSchema>;
+
+/** The services file, wherever the configuration file is. */
+export function servicesFileOf(config: AgentConfig, configFile: string): string {
+  return resolve(dirname(configFile), config.services);
+}

@@ -17,6 +17,8 @@ export interface ProcessSpec<S extends ConfigSchema> {
   /** As the user types it: `isthmus <component>`. */
   readonly component: string;
   readonly schema: S;
+  /** Judges the other files that the configuration names; throws a MeshError. */
+  readonly check?: (config: v.InferOutput<S>, configFile: string) => void;
   /** Builds everything and binds every socket; what it returns runs until the process stops. */
   readonly build: (
     config: v.InferOutput<S>,
@@ -54,6 +56,7 @@ async function exitCode<S extends ConfigSchema>(
       return OK;
     }
     config = loadConfig(options.config, spec.schema);
+    spec.check?.(config, options.config);
   } catch (error) {
     process.stderr.write(`isthmus ${spec.component}: ${messageOf(error)}\n`);
     return USAGE;

@@ -13,6 +13,7 @@ import type { LocalService } from '../../mesh/service.ts';
 import { type TrustDomain, workloadId } from '../../mesh/spiffe-id.ts';
 import {
   address,
+  loadConfig,
   namespace,
   object,
   parseConfig,
@@ -67,13 +68,25 @@ const servicesFile = object({
   ),
 });
 
-/** Throws CONFIG_INVALID with every problem; `file` labels them. */
+/** Throws CONFIG_UNREADABLE, or CONFIG_INVALID with every problem. */
+export function loadServicesFile(file: string, owner: ServicesOwner): LocalService[] {
+  return toServices(loadConfig(file, servicesFile), owner);
+}
+
+/** The same for a text already read; `file` labels the problems. */
 export function parseServicesFile(
   text: string,
   file: string,
   owner: ServicesOwner,
 ): LocalService[] {
-  return parseConfig(text, file, servicesFile).services.map(entry => ({
+  return toServices(parseConfig(text, file, servicesFile), owner);
+}
+
+function toServices(
+  { services }: v.InferOutput<typeof servicesFile>,
+  owner: ServicesOwner,
+): LocalService[] {
+  return services.map(entry => ({
     namespace: entry.namespace,
     name: entry.name,
     ports: entry.ports,

@@ -6,15 +6,15 @@
  * it has stayed the same between two looks, so that half a file is not taken for a short one.
  */
 
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { Table } from '../../mesh/collection.ts';
-import { MeshError, messageOf } from '../../mesh/errors.ts';
+import { messageOf } from '../../mesh/errors.ts';
 import type { ServiceKey } from '../../mesh/names.ts';
 import { keyOf, type LocalService } from '../../mesh/service.ts';
 import type { Logger } from '../../runtime/log.ts';
 import { sleep } from '../../runtime/supervise.ts';
 import { SERVICES_POLL_MS } from '../limits.ts';
-import { parseServicesFile, type ServicesOwner } from './services-file.ts';
+import { loadServicesFile, type ServicesOwner } from './services-file.ts';
 
 export interface StaticSourceOptions {
   readonly file: string;
@@ -50,16 +50,8 @@ export class StaticSource {
   /** The first read, where there is no last good one yet. Throws CONFIG_UNREADABLE, CONFIG_INVALID. */
   async load(): Promise<void> {
     const { file, owner, now } = this.#options;
-    let text: string;
-    try {
-      this.#readStamp = await this.#stamp();
-      text = await readFile(file, 'utf8');
-    } catch (cause) {
-      throw new MeshError('CONFIG_UNREADABLE', `services file "${file}": ${messageOf(cause)}`, {
-        cause,
-      });
-    }
-    const services = parseServicesFile(text, file, owner);
+    this.#readStamp = await this.#stamp().catch(() => 'unreadable');
+    const services = loadServicesFile(file, owner);
     this.services.replaceAll(services.map(service => [keyOf(service), service]));
     this.#loadedMs = now();
     this.#problem = undefined;
