@@ -23,7 +23,9 @@ describe('a process', () => {
     readonly exit: Promise<unknown>;
 
     constructor(args: readonly string[]) {
-      const child = spawn(process.execPath, [FIXTURE, ...args]);
+      const child = spawn(process.execPath, [FIXTURE, ...args], {
+        env: { ...process.env, ISTHMUS_LOG: 'info' },
+      });
       child.stdout.on('data', (text: Buffer) => {
         this.stdout += String(text);
       });
