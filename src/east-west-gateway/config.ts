@@ -1,0 +1,25 @@
+/** The gateway's configuration file (clusters/<cluster>/gateway.yaml). */
+
+import * as v from 'valibot';
+import {
+  address,
+  clusterName,
+  duration,
+  object,
+  trustDomain,
+  workloadName,
+} from '../runtime/config.ts';
+
+export const gatewayConfig = object({
+  cluster: clusterName(),
+  trustDomain: trustDomain(),
+  name: workloadName(),
+  agent: object({ control: address(), join: address() }),
+  listen: address(),
+  admin: address(),
+  stateDir: v.pipe(v.string(), v.nonEmpty('must name a directory')),
+  /** How long a stop waits for open connections. */
+  drain: v.optional(duration()),
+});
+
+export type GatewayConfig = v.InferOutput<typeof gatewayConfig>;

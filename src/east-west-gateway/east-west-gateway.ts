@@ -1,0 +1,104 @@
+/**
+ * The east-west gateway, put together: agent link → routes → listener → endpoints' sidecars.
+ *
+ * It holds an SVID to speak to its agent; what passes between sidecars it can neither read nor join.
+ */
+
+import type { AgentLink } from '../cluster-agent/client.ts';
+import { linkToAgent } from '../cluster-agent/client.ts';
+import type { SocketAddress } from '../mesh/address.ts';
+import type { Namespace, ServiceAccount } from '../mesh/names.ts';
+import { type SpiffeId, workloadId } from '../mesh/spiffe-id.ts';
+import { AdminServer } from '../runtime/admin.ts';
+import type { Logger } from '../runtime/log.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import type { Task } from '../runtime/supervise.ts';
+import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
+import type { GatewayConfig } from './config.ts';
+import { DRAIN_MS } from './limits.ts';
+import { GatewayListener } from './listener.ts';
+import { createGatewayMetrics } from './metrics.ts';
+import { Tap } from './tap.ts';
+
+export async function buildGateway(
+  config: GatewayConfig,
+  stateDir: string,
+  log: Logger,
+): Promise<readonly Task[]> {
+  const link = await linkToAgent({
+    cluster: config.cluster,
+    trustDomain: config.trustDomain,
+    proxy: {
+      kind: 'gateway',
+      name: config.name,
+      spiffeId: gatewayId(config),
+      // A gateway is sent every endpoint of its cluster, near or far.
+      locality: { region: '', zone: '' },
+    },
+    agent: config.agent,
+    stateDir,
+    log,
+    now: Date.now,
+  });
+  return (await assembleGateway({ config, link, log, now: Date.now })).tasks;
+}
+
+export interface AssembledGateway {
+  readonly tasks: readonly Task[];
+  readonly address: SocketAddress;
+  readonly admin: SocketAddress;
+}
+
+/** Binds every socket; the tasks run it. */
+export async function assembleGateway(parts: {
+  readonly config: GatewayConfig;
+  readonly link: AgentLink;
+  readonly log: Logger;
+  readonly now: () => number;
+}): Promise<AssembledGateway> {
+  const { config, link, log, now } = parts;
+  const registry = createMetrics('gateway');
+  const tap = new Tap();
+  const listener = new GatewayListener({
+    table: { cluster: config.cluster, routes: link.gatewayRoutes },
+    metrics: createGatewayMetrics(registry),
+    log,
+    now,
+    drainMs: config.drain ?? DRAIN_MS,
+    tap: bytes => tap.offer(bytes),
+  });
+
+  const admin = new AdminServer({ metrics: registry, config });
+  admin.ready('listener', () => (listener.accepting ? undefined : 'not accepting connections'));
+  admin.ready('routes', () =>
+    link.status().source === 'none' ? 'no snapshot from the agent or from disk yet' : undefined,
+  );
+  admin.debug('agent', () => link.status());
+  admin.debug('identity', () => describeIdentity(link.identity.current(), link.bundles, now()));
+  admin.debug('bundles', () => describeBundles(link.bundles.entries().values()));
+  admin.debug('routes', () => [...link.gatewayRoutes.entries().values()]);
+  admin.debug('connections', () => listener.connections());
+  admin.route('GET', '/tap', tap.serve);
+
+  const adminAddress = await admin.listen(config.admin);
+  const address = await listener.listen(config.listen);
+  log.info({ address, admin: adminAddress }, 'gateway listens');
+  return {
+    tasks: [
+      { name: 'agent-link', run: signal => link.run(signal) },
+      { name: 'listener', run: signal => listener.run(signal) },
+      { name: 'admin', run: signal => admin.run(signal) },
+    ],
+    address,
+    admin: adminAddress,
+  };
+}
+
+/** Who every gateway of a cluster is. */
+export function gatewayId(config: Pick<GatewayConfig, 'trustDomain'>): SpiffeId {
+  return workloadId(
+    config.trustDomain,
+    'isthmus-system' as Namespace,
+    'east-west-gateway' as ServiceAccount,
+  );
+}

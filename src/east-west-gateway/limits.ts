@@ -1,0 +1,19 @@
+/** What the gateway bounds, and what happens at the bound. Sizes of a ClientHello: wire/client-hello.ts. */
+
+/** From accept to a whole ClientHello; then the connection is closed. */
+export const HELLO_TIMEOUT_MS = 5_000;
+/** Open connections; the next one is reset. */
+export const CONNECTIONS_MAX = 10_000;
+/** Open connections from one address; the next one is reset. High enough for many sidecars behind one NAT. */
+export const CONNECTIONS_PER_SOURCE_MAX = 2_000;
+/** To the endpoint's sidecar; then the caller's connection is closed and it tries another endpoint. */
+export const ENDPOINT_CONNECT_TIMEOUT_MS = 1_000;
+/** TCP keep-alive, so a peer that vanished does not hold its connection for ever. */
+export const KEEP_ALIVE_MS = 30_000;
+/** How long a stop waits for open connections unless `drain` says otherwise; then they are cut. */
+export const DRAIN_MS = 10_000;
+/** Taps open at once; the next one is answered 429. */
+export const TAPS_MAX = 2;
+/** Of one tap; more is refused with 400. */
+export const TAP_BYTES_MAX = 4 * 1024 * 1024;
+export const TAP_DURATION_MAX_MS = 60_000;

@@ -1,0 +1,48 @@
+/** The gateway's figures. Labels are closed lists: nothing a caller sends becomes a label. */
+
+import { Counter, Gauge } from 'prom-client';
+import type { MetricsRegistry } from '../runtime/metrics.ts';
+import type { HelloOutcome } from './hello-reader.ts';
+import type { RoutingRefusal } from './routing.ts';
+
+export type GatewayRefusal =
+  | Extract<HelloOutcome, { kind: 'refused' }>['reason']
+  | RoutingRefusal
+  | 'connection-limit'
+  | 'source-limit'
+  | 'endpoint-unreachable';
+
+export interface GatewayMetrics {
+  readonly accepted: Counter;
+  readonly refused: Counter<'reason'>;
+  readonly open: Gauge;
+  readonly bytes: Counter<'direction'>;
+}
+
+export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics {
+  const registers = [registry];
+  return {
+    accepted: new Counter({
+      name: 'isthmus_gateway_connections_total',
+      help: 'Connections joined to an endpoint',
+      registers,
+    }),
+    refused: new Counter({
+      name: 'isthmus_gateway_refused_total',
+      help: 'Connections closed without reaching an endpoint, by reason',
+      labelNames: ['reason'],
+      registers,
+    }),
+    open: new Gauge({
+      name: 'isthmus_gateway_open_connections',
+      help: 'Connections open now, joined or not yet',
+      registers,
+    }),
+    bytes: new Counter({
+      name: 'isthmus_gateway_bytes_total',
+      help: 'Bytes relayed',
+      labelNames: ['direction'],
+      registers,
+    }),
+  };
+}
