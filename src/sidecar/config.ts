@@ -1,0 +1,129 @@
+/** The sidecar's configuration file (clusters/<cluster>/sidecars/<workload>.yaml). */
+
+import * as v from 'valibot';
+import { formatAddress, parseAddress, type SocketAddress } from '../mesh/address.ts';
+import { isMeshError, MeshError } from '../mesh/errors.ts';
+import { parseNamespace, parseServiceName } from '../mesh/names.ts';
+import { parseServiceHost, serviceHost } from '../mesh/service.ts';
+import { type UpstreamName, upstreamName } from '../mesh/upstream.ts';
+import {
+  address,
+  clusterName,
+  duration,
+  namespace,
+  object,
+  port,
+  serviceAccount,
+  trustDomain,
+  workloadName,
+} from '../runtime/config.ts';
+
+const inboundService = object({
+  /** `<namespace>/<name>`. */
+  service: text(parseServiceKey),
+  port: port(),
+  protocol: v.picklist(['http', 'tcp']),
+  /** Where the workload itself listens. */
+  application: address(),
+});
+
+const outboundTcp = object({
+  listen: address(),
+  /** `<host>:<port>` of a service of the mesh. */
+  service: text(parseServiceAddress),
+});
+
+const entries = object({
+  cluster: clusterName(),
+  trustDomain: trustDomain(),
+  workload: object({
+    name: workloadName(),
+    namespace: namespace(),
+    serviceAccount: serviceAccount(),
+  }),
+  locality: object({ region: v.string(), zone: v.string() }),
+  agent: object({ control: address(), join: address() }),
+  inbound: object({ listen: address(), services: v.array(inboundService) }),
+  outbound: object({ http: address(), tcp: v.optional(v.array(outboundTcp), []) }),
+  admin: address(),
+  stateDir: v.pipe(v.string(), v.nonEmpty('must name a directory')),
+  /** How long a stop waits for calls in flight. */
+  drain: v.optional(duration()),
+});
+
+export const sidecarConfig = v.pipe(
+  entries,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const message of [...clashes(dataset.value), ...duplicates(dataset.value)]) {
+      addIssue({ message });
+    }
+  }),
+);
+
+export type SidecarConfig = v.InferOutput<typeof sidecarConfig>;
+
+function clashes(config: v.InferOutput<typeof entries>): readonly string[] {
+  const listeners: readonly (readonly [string, SocketAddress])[] = [
+    ['inbound.listen', config.inbound.listen],
+    ['outbound.http', config.outbound.http],
+    ...config.outbound.tcp.map((tcp, i) => [`outbound.tcp.${i}.listen`, tcp.listen] as const),
+    ['admin', config.admin],
+  ];
+  return listeners.flatMap(([path, { host, port }], i) => {
+    const earlier = listeners
+      .slice(0, i)
+      .find(([, other]) => port !== 0 && other.port === port && other.host === host);
+    return earlier === undefined
+      ? []
+      : [`${path} and ${earlier[0]} are both ${formatAddress({ host, port })}; use another port`];
+  });
+}
+
+function duplicates(config: v.InferOutput<typeof entries>): readonly string[] {
+  const seen = new Set<string>();
+  return config.inbound.services.flatMap(({ service, port }, i) => {
+    const key = `${service.namespace}/${service.name} port ${port}`;
+    if (!seen.has(key)) {
+      seen.add(key);
+      return [];
+    }
+    return [`inbound.services.${i}: ${key} is configured twice`];
+  });
+}
+
+function parseServiceKey(value: string) {
+  const [namespacePart, name, ...rest] = value.split('/');
+  if (namespacePart === undefined || name === undefined || rest.length > 0) {
+    throw new MeshError('NAME_INVALID', 'must be <namespace>/<service>, such as shop/payments');
+  }
+  return { namespace: parseNamespace(namespacePart), name: parseServiceName(name) };
+}
+
+function parseServiceAddress(value: string): UpstreamName {
+  const { host, port } = parseAddress(value);
+  const service = parseServiceHost(host);
+  if (service === undefined) {
+    throw new MeshError(
+      'NAME_INVALID',
+      'must be a service of the mesh, such as payments.shop.svc.clusterset.local:80',
+    );
+  }
+  return upstreamName(serviceHost(service.scope, service.namespace, service.name), port);
+}
+
+/** A string that one of the parsers here accepts, as its value. */
+function text<T>(parse: (value: string) => T) {
+  return v.pipe(
+    v.string(),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      try {
+        return parse(dataset.value);
+      } catch (error) {
+        if (!isMeshError(error)) throw error;
+        addIssue({ message: error.message });
+        return NEVER;
+      }
+    }),
+  );
+}

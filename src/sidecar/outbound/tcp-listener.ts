@@ -1,0 +1,79 @@
+/** A local port that is one service of the mesh: each connection becomes a byte stream to an endpoint. */
+
+import { createServer, type Server, type Socket } from 'node:net';
+import type { SocketAddress } from '../../mesh/address.ts';
+import type { Upstream } from '../../mesh/upstream.ts';
+import { settlesWithin } from '../../runtime/drain.ts';
+import { closeServer, listen } from '../../runtime/listen.ts';
+import { abortStream, relay } from '../../runtime/relay.ts';
+import { aborted } from '../../runtime/supervise.ts';
+import { OUTBOUND_CONNECTIONS_MAX } from '../limits.ts';
+import type { Caller } from './caller.ts';
+
+export interface OutboundTcpOptions {
+  /** Looked up for each connection; undefined while the agent knows no such service. */
+  readonly upstream: () => Upstream | undefined;
+  readonly caller: Caller;
+  readonly drainMs: number;
+  readonly onRefused: (code: 'no-route' | 'no-endpoint' | 'upstream-unreachable') => void;
+  readonly onOpened: (upstream: Upstream) => void;
+}
+
+export class OutboundTcpListener {
+  readonly #options: OutboundTcpOptions;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(options: OutboundTcpOptions) {
+    this.#options = options;
+    this.#server = createServer(
+      { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
+      socket => {
+        this.#sockets.add(socket);
+        socket.on('error', () => undefined);
+        socket.once('close', () => this.#sockets.delete(socket));
+        void this.#serve(socket);
+      },
+    );
+    this.#server.maxConnections = OUTBOUND_CONNECTIONS_MAX;
+  }
+
+  listen(address: SocketAddress): Promise<SocketAddress> {
+    return listen(this.#server, address);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await aborted(signal);
+    const closed = closeServer(this.#server);
+    if (await settlesWithin(closed, this.#options.drainMs)) return;
+    for (const socket of this.#sockets) abortStream(socket);
+    await closed;
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    const upstream = this.#options.upstream();
+    if (upstream === undefined) {
+      this.#options.onRefused('no-route');
+      abortStream(socket);
+      return;
+    }
+    const left = new AbortController();
+    socket.once('close', () => left.abort());
+    const outcome = await this.#options.caller.reach(upstream, left.signal);
+    switch (outcome.kind) {
+      case 'reached':
+        this.#options.onOpened(upstream);
+        await relay(socket, outcome.stream);
+        return;
+      case 'no-endpoint':
+        this.#options.onRefused('no-endpoint');
+        break;
+      case 'unreachable':
+        this.#options.onRefused('upstream-unreachable');
+        break;
+      case 'aborted':
+        break;
+    }
+    abortStream(socket);
+  }
+}

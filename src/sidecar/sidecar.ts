@@ -1,0 +1,175 @@
+/**
+ * The sidecar, put together in the order a call takes: agent link → outbound listeners → caller → tunnel
+ * on the calling side, inbound listener → CONNECT streams → application on the called side.
+ */
+
+import type { AgentLink } from '../cluster-agent/client.ts';
+import { linkToAgent } from '../cluster-agent/client.ts';
+import type { SocketAddress } from '../mesh/address.ts';
+import { workloadId } from '../mesh/spiffe-id.ts';
+import { AdminServer } from '../runtime/admin.ts';
+import type { Logger } from '../runtime/log.ts';
+import { createMetrics } from '../runtime/metrics.ts';
+import type { Task } from '../runtime/supervise.ts';
+import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
+import type { SidecarConfig } from './config.ts';
+import { InboundHttp } from './inbound/http.ts';
+import { InboundListener } from './inbound/listener.ts';
+import { StreamHandler } from './inbound/streams.ts';
+import { DRAIN_MS } from './limits.ts';
+import { createSidecarMetrics } from './metrics.ts';
+import { Caller } from './outbound/caller.ts';
+import { HealthTable } from './outbound/health.ts';
+import { OutboundHttpListener } from './outbound/http-listener.ts';
+import { OutboundTcpListener } from './outbound/tcp-listener.ts';
+import { Reporter } from './reporter.ts';
+import { SessionPool } from './tunnel/pool.ts';
+
+export async function buildSidecar(
+  config: SidecarConfig,
+  stateDir: string,
+  log: Logger,
+): Promise<readonly Task[]> {
+  const { cluster, trustDomain, workload, locality, agent } = config;
+  const link = await linkToAgent({
+    cluster,
+    trustDomain,
+    proxy: {
+      kind: 'sidecar',
+      name: workload.name,
+      spiffeId: workloadId(trustDomain, workload.namespace, workload.serviceAccount),
+      locality,
+    },
+    agent,
+    stateDir,
+    log,
+    now: Date.now,
+  });
+  const sidecar = await assembleSidecar({ config, link, log, now: Date.now, random: Math.random });
+  return sidecar.tasks;
+}
+
+export interface SidecarParts {
+  readonly config: SidecarConfig;
+  readonly link: AgentLink;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+export interface AssembledSidecar {
+  readonly tasks: readonly Task[];
+  readonly inbound: SocketAddress;
+  readonly outboundHttp: SocketAddress;
+  readonly outboundTcp: readonly SocketAddress[];
+  readonly admin: SocketAddress;
+}
+
+/** Binds every socket; the tasks run it. */
+export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSidecar> {
+  const { config, link, log, now, random } = parts;
+  const { identity, bundles, upstreams, hosts } = link;
+  const drainMs = config.drain ?? DRAIN_MS;
+  const registry = createMetrics('sidecar');
+  const reporter = new Reporter({
+    metrics: createSidecarMetrics(registry),
+    log,
+    cluster: config.cluster,
+    workload: config.workload.name,
+    identity: () => identity.current().id,
+  });
+
+  const pool = new SessionPool({ identity, bundles, now });
+  const health = new HealthTable(upstreams, now, random);
+  const caller = new Caller({
+    pool,
+    health,
+    random,
+    onAttemptFailed: attempt => reporter.attemptFailed(attempt),
+  });
+  const outboundHttp = new OutboundHttpListener({
+    hosts,
+    upstreams,
+    caller,
+    now,
+    drainMs,
+    onRefused: code => reporter.outboundRefused(code),
+    onCall: call => reporter.outboundCall(call),
+  });
+  const outboundTcp = config.outbound.tcp.map(({ listen, service }) => ({
+    listen,
+    listener: new OutboundTcpListener({
+      upstream: () => upstreams.get(service),
+      caller,
+      drainMs,
+      onRefused: code => reporter.outboundRefused(code),
+      onOpened: upstream => reporter.outboundTcp(upstream),
+    }),
+  }));
+
+  const streams = new StreamHandler({
+    cluster: config.cluster,
+    services: config.inbound.services.map(({ service, ...rest }) => ({ ...service, ...rest })),
+    http: new InboundHttp({
+      identity: () => identity.current().id,
+      now,
+      onRefused: code => reporter.inboundRefused(code),
+      onRequest: request => reporter.inboundRequest(request),
+    }),
+    onRefused: (reason, authority, peer) =>
+      reporter.inboundRefused(reason, { authority, peer: peer.id }),
+    onTcp: service => reporter.inboundTcp(service),
+  });
+  const inbound = new InboundListener({
+    identity,
+    bundles,
+    streams,
+    now,
+    drainMs,
+    onAccepted: () => reporter.inboundAccepted(),
+    onRefused: (reason, message, source) => reporter.inboundRefused(reason, { message, source }),
+  });
+
+  const admin = new AdminServer({ metrics: registry, config });
+  admin.ready('listeners', () => (inbound.accepting ? undefined : 'not accepting connections'));
+  admin.ready('upstreams', () =>
+    link.status().source === 'none' ? 'no snapshot from the agent or from disk yet' : undefined,
+  );
+  admin.debug('agent', () => link.status());
+  admin.debug('identity', () => describeIdentity(identity.current(), bundles, now()));
+  admin.debug('bundles', () => describeBundles(bundles.entries().values()));
+  admin.debug('hosts', () => hosts.entries());
+  admin.debug('upstreams', () =>
+    [...upstreams.entries().values()].map(upstream => ({
+      ...upstream,
+      endpoints: upstream.endpoints.map(endpoint => ({
+        ...endpoint,
+        ejectedUntilMs: health.ejectedUntilMs(endpoint.hash),
+      })),
+    })),
+  );
+
+  const bound = {
+    admin: await admin.listen(config.admin),
+    inbound: await inbound.listen(config.inbound.listen),
+    outboundHttp: await outboundHttp.listen(config.outbound.http),
+    outboundTcp: await Promise.all(
+      outboundTcp.map(({ listener, listen }) => listener.listen(listen)),
+    ),
+  };
+  log.info(bound, 'sidecar listens');
+  return {
+    ...bound,
+    tasks: [
+      { name: 'agent-link', run: signal => link.run(signal) },
+      { name: 'inbound', run: signal => inbound.run(signal) },
+      { name: 'outbound-http', run: signal => outboundHttp.run(signal) },
+      ...outboundTcp.map(({ listener }) => ({
+        name: 'outbound-tcp',
+        run: (signal: AbortSignal) => listener.run(signal),
+      })),
+      { name: 'tunnel', run: signal => pool.run(signal) },
+      { name: 'admin', run: signal => admin.run(signal) },
+    ],
+  };
+}

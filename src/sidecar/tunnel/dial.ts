@@ -1,0 +1,65 @@
+/**
+ * A TLS connection to an endpoint's sidecar, directly or through a gateway that only sees the SNI.
+ *
+ * TLS 1.3, ALPN h2, the roots of the endpoint's own trust domain and no other, and a peer that is
+ * exactly the identity the agent named: checked inside the handshake, before a byte of a call.
+ */
+
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { formatAddress } from '../../mesh/address.ts';
+import type { Target } from '../../mesh/balancing.ts';
+import { isMeshError, MeshError, messageOf } from '../../mesh/errors.ts';
+import type { TrustBundle } from '../../mesh/trust-bundle.ts';
+import { exactly } from '../../trust-federation/authorizer.ts';
+import type { Svid } from '../../trust-federation/svid.ts';
+import { meshClientTls } from '../../trust-federation/tls.ts';
+import { CONNECT_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
+
+/** Rejects with PEER_REFUSED or PEER_UNAVAILABLE. */
+export function dial(
+  { endpoint, address }: Target,
+  svid: Svid,
+  bundle: TrustBundle,
+  now: () => number,
+): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const where = `sidecar of "${endpoint.workload}" at ${formatAddress(address)}`;
+    const tcp = connectTcp({ ...address, noDelay: true });
+    const fail = (reason: string, cause?: unknown): void => {
+      clearTimeout(connectDeadline);
+      clearTimeout(handshakeDeadline);
+      tcp.destroy();
+      reject(
+        isMeshError(cause)
+          ? cause
+          : new MeshError('PEER_UNAVAILABLE', `${where}: ${reason}`, { cause }),
+      );
+    };
+    const connectDeadline = setTimeout(
+      () => fail(`no connection within ${CONNECT_TIMEOUT_MS} ms`),
+      CONNECT_TIMEOUT_MS,
+    );
+    const handshakeDeadline = setTimeout(
+      () => fail(`no TLS handshake within ${HANDSHAKE_TIMEOUT_MS} ms`),
+      HANDSHAKE_TIMEOUT_MS,
+    );
+    tcp.once('connect', () => clearTimeout(connectDeadline));
+    tcp.once('error', error => fail(error.message, error));
+    const tls = connectTls({
+      ...meshClientTls(svid, bundle, exactly(endpoint.spiffeId), now),
+      socket: tcp satisfies Socket,
+      servername: endpoint.sni,
+      ALPNProtocols: ['h2'],
+    });
+    tls.once('error', error => fail(messageOf(error), error));
+    tls.once('secureConnect', () => {
+      if (tls.alpnProtocol !== 'h2') {
+        fail('it does not speak HTTP/2');
+        return;
+      }
+      clearTimeout(handshakeDeadline);
+      resolve(tls);
+    });
+  });
+}

@@ -1,0 +1,134 @@
+/**
+ * The sessions a sidecar holds: one for each (address, server name, expected identity).
+ *
+ * A session lives under the SVID and the bundle it was made with. When either changes it is retired:
+ * its streams finish, new calls get a new handshake, so nothing is ever sent under credentials that
+ * are no longer in force (THREATS ID-11).
+ */
+
+import { formatAddress } from '../../mesh/address.ts';
+import type { Target } from '../../mesh/balancing.ts';
+import type { Collection } from '../../mesh/collection.ts';
+import { MeshError } from '../../mesh/errors.ts';
+import type { TrustDomain } from '../../mesh/spiffe-id.ts';
+import type { TrustBundle } from '../../mesh/trust-bundle.ts';
+import { aborted } from '../../runtime/supervise.ts';
+import { exactly } from '../../trust-federation/authorizer.ts';
+import type { Svid, SvidSource } from '../../trust-federation/svid.ts';
+import { peerChain } from '../../trust-federation/tls.ts';
+import { type AcceptedPeer, verifyPeer } from '../../trust-federation/verify.ts';
+import { dial } from './dial.ts';
+import { type StreamOutcome, TunnelSession } from './session.ts';
+
+export interface SessionPoolOptions {
+  readonly identity: SvidSource;
+  readonly bundles: Collection<TrustDomain, TrustBundle>;
+  readonly now: () => number;
+}
+
+export interface OpenedStream {
+  readonly outcome: StreamOutcome;
+  readonly peer: AcceptedPeer;
+}
+
+interface Slot {
+  readonly svid: Svid;
+  readonly bundle: TrustBundle;
+  readonly session: Promise<TunnelSession>;
+}
+
+export class SessionPool {
+  readonly #options: SessionPoolOptions;
+  /** Bounded by the endpoints the agent has named: a slot goes with its session. */
+  readonly #slots = new Map<string, Slot>();
+  readonly #stopObserving: readonly (() => void)[];
+
+  constructor(options: SessionPoolOptions) {
+    this.#options = options;
+    const retireStale = (): void => this.#retireStale();
+    this.#stopObserving = [
+      options.identity.observe(retireStale),
+      options.bundles.observe(retireStale),
+    ];
+  }
+
+  /** A stream to the application behind the target's sidecar. Rejects when no session can be made. */
+  async open(target: Target, authority: string, signal: AbortSignal): Promise<OpenedStream> {
+    const key = keyOf(target);
+    const held = this.#slots.get(key);
+    if (held !== undefined) {
+      const opened = await openOn(held, authority, signal);
+      // A session may die between two calls; finding out costs the call nothing but this.
+      if (opened.outcome.kind === 'open' || opened.outcome.cause !== 'lost') return opened;
+      this.#forget(key, held);
+    }
+    return openOn(this.#slots.get(key) ?? this.#connect(key, target), authority, signal);
+  }
+
+  /** After the abort streams in flight finish; calls that come later get sessions of their own. */
+  async run(signal: AbortSignal): Promise<void> {
+    await aborted(signal);
+    for (const stop of this.#stopObserving) stop();
+    for (const [key, slot] of this.#slots) this.#retire(key, slot);
+  }
+
+  #connect(key: string, target: Target): Slot {
+    const { identity, bundles, now } = this.#options;
+    const { trustDomain } = target.endpoint;
+    const bundle = bundles.get(trustDomain);
+    if (bundle === undefined) {
+      throw new MeshError('PEER_UNAVAILABLE', `no trust bundle of "${trustDomain}" is known yet`);
+    }
+    const svid = identity.current();
+    const session = dial(target, svid, bundle, now).then(socket => {
+      const peer = verifyPeer(
+        peerChain(socket),
+        new Map([[trustDomain, bundle]]),
+        exactly(target.endpoint.spiffeId),
+        now(),
+      );
+      if (peer.kind === 'refused') {
+        socket.destroy();
+        throw new MeshError('PEER_REFUSED', peer.message, { details: { reason: peer.reason } });
+      }
+      return new TunnelSession(socket, peer);
+    });
+    const slot: Slot = { svid, bundle, session };
+    this.#slots.set(key, slot);
+    session.then(
+      opened => opened.onClose(() => this.#forget(key, slot)),
+      () => this.#forget(key, slot),
+    );
+    return slot;
+  }
+
+  #retireStale(): void {
+    const { identity, bundles } = this.#options;
+    const svid = identity.current();
+    for (const [key, slot] of this.#slots) {
+      const fresh = slot.svid === svid && slot.bundle === bundles.get(slot.bundle.trustDomain);
+      if (!fresh) this.#retire(key, slot);
+    }
+  }
+
+  #retire(key: string, slot: Slot): void {
+    this.#forget(key, slot);
+    slot.session.then(
+      session => session.retire(),
+      () => undefined,
+    );
+  }
+
+  #forget(key: string, slot: Slot): void {
+    if (this.#slots.get(key) === slot) this.#slots.delete(key);
+  }
+}
+
+function keyOf({ endpoint, address }: Target): string {
+  return `${formatAddress(address)} ${endpoint.sni} ${endpoint.spiffeId}`;
+}
+
+async function openOn(slot: Slot, authority: string, signal: AbortSignal): Promise<OpenedStream> {
+  const session = await slot.session;
+  return { outcome: await session.open(authority, signal), peer: session.peer };
+}
