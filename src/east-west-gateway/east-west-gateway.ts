@@ -7,8 +7,7 @@
 import type { AgentLink } from '../cluster-agent/client.ts';
 import { linkToAgent } from '../cluster-agent/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
-import type { Namespace, ServiceAccount } from '../mesh/names.ts';
-import { type SpiffeId, workloadId } from '../mesh/spiffe-id.ts';
+import { gatewayId } from '../mesh/system-identities.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
@@ -31,7 +30,7 @@ export async function buildGateway(
     proxy: {
       kind: 'gateway',
       name: config.name,
-      spiffeId: gatewayId(config),
+      spiffeId: gatewayId(config.trustDomain),
       // A gateway is sent every endpoint of its cluster, near or far.
       locality: { region: '', zone: '' },
     },
@@ -92,13 +91,4 @@ export async function assembleGateway(parts: {
     address,
     admin: adminAddress,
   };
-}
-
-/** Who every gateway of a cluster is. */
-export function gatewayId(config: Pick<GatewayConfig, 'trustDomain'>): SpiffeId {
-  return workloadId(
-    config.trustDomain,
-    'isthmus-system' as Namespace,
-    'east-west-gateway' as ServiceAccount,
-  );
 }

@@ -1,24 +1,22 @@
 /**
- * The mesh's port of this workload: TLS from other sidecars, directly or through a gateway.
+ * The mesh's port of this workload: HTTP/2 from other sidecars, directly or through a gateway.
  *
- * The peer is verified when the handshake is done and before a byte of it is handled. What is not a
- * mesh peer (plaintext, noise, a stranger's certificate) is closed and counted, and touches no one else.
+ * The peer listener has verified who it is before a byte is handled here. A connection outlives the
+ * certificate it was opened with, so that long streams do; its caller opens the next one under its next.
  */
 
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
-import type { DropArgument, Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../../mesh/address.ts';
 import type { Collection } from '../../mesh/collection.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { settlesWithin } from '../../runtime/drain.ts';
-import { closeServer, listen } from '../../runtime/listen.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { anyIdentity } from '../../trust-federation/authorizer.ts';
+import { type ConnectionRefusal, PeerListener } from '../../trust-federation/peer-listener.ts';
 import type { SvidSource } from '../../trust-federation/svid.ts';
-import { meshServerTls, peerChain } from '../../trust-federation/tls.ts';
-import { type AcceptedPeer, type PeerVerdict, verifyPeer } from '../../trust-federation/verify.ts';
+import type { AcceptedPeer } from '../../trust-federation/verify.ts';
 import {
   HEADER_LIST_BYTES_MAX,
   INBOUND_CONNECTIONS_MAX,
@@ -28,13 +26,6 @@ import {
   STREAMS_PER_CONNECTION_MAX,
 } from '../limits.ts';
 import type { StreamHandler } from './streams.ts';
-
-export type ConnectionRefusal =
-  | Extract<PeerVerdict, { kind: 'refused' }>['reason']
-  /** Plaintext, noise, a client without a certificate, one that no known root signed. */
-  | 'tls-handshake'
-  | 'not-http2'
-  | 'connection-limit';
 
 export interface InboundListenerOptions {
   readonly identity: SvidSource;
@@ -48,81 +39,50 @@ export interface InboundListenerOptions {
 
 export class InboundListener {
   readonly #options: InboundListenerOptions;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #listener: PeerListener;
   readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #stopObserving: readonly (() => void)[];
 
   constructor(options: InboundListenerOptions) {
     this.#options = options;
-    const { identity, bundles, onRefused } = options;
-    const secureContext = () => meshServerTls(identity.current(), bundles.entries().values());
-    this.#server = createServer(
-      {
-        ...secureContext(),
-        ALPNProtocols: ['h2'],
-        handshakeTimeout: INBOUND_HANDSHAKE_TIMEOUT_MS,
-        noDelay: true,
+    const { identity, bundles, now, onRefused } = options;
+    this.#listener = new PeerListener({
+      identity,
+      // Whoever has proven an identity may connect.
+      admission: {
+        kind: 'peers',
+        bundles,
+        authorize: anyIdentity,
+        onPeer: (socket, peer) => this.#serve(socket, peer),
       },
-      socket => this.#accept(socket),
-    );
-    this.#server.maxConnections = INBOUND_CONNECTIONS_MAX;
-    this.#server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+      connectionsMax: INBOUND_CONNECTIONS_MAX,
+      handshakeMsMax: INBOUND_HANDSHAKE_TIMEOUT_MS,
+      onRefused,
+      now,
     });
-    this.#server.on('tlsClientError', (error, socket) => {
-      onRefused('tls-handshake', error.message, socket.remoteAddress ?? 'unknown');
-      socket.destroy();
-    });
-    this.#server.on('drop', (dropped?: DropArgument) =>
-      onRefused('connection-limit', 'too many connections', dropped?.remoteAddress ?? 'unknown'),
-    );
-    const renew = (): void => this.#server.setSecureContext(secureContext());
-    this.#stopObserving = [identity.observe(renew), bundles.observe(renew)];
   }
 
   get accepting(): boolean {
-    return this.#server.listening;
+    return this.#listener.accepting;
   }
 
   listen(address: SocketAddress): Promise<SocketAddress> {
-    return listen(this.#server, address);
+    return this.#listener.listen(address);
   }
 
   async run(signal: AbortSignal): Promise<void> {
     await aborted(signal);
-    for (const stop of this.#stopObserving) stop();
-    const closed = closeServer(this.#server);
+    const closed = this.#listener.close();
     // GOAWAY: callers open their next stream elsewhere, and this session ends with its last one.
     for (const session of this.#sessions) session.close();
     if (await settlesWithin(closed, this.#options.drainMs)) return;
-    for (const socket of this.#sockets) socket.destroy();
+    this.#listener.cut();
     await closed;
   }
 
-  #accept(socket: TLSSocket): void {
-    const { bundles, now, onAccepted, onRefused } = this.#options;
-    const source = socket.remoteAddress ?? 'unknown';
-    socket.on('error', () => undefined);
-    if (socket.alpnProtocol !== 'h2') {
-      onRefused('not-http2', 'the client did not offer "h2"', source);
-      socket.destroy();
-      return;
-    }
-    const peer = verifyPeer(peerChain(socket), bundles, anyIdentity, now());
-    if (peer.kind === 'refused') {
-      onRefused(peer.reason, peer.message, source);
-      socket.destroy();
-      return;
-    }
-    onAccepted();
-    this.#serve(socket, peer);
-  }
-
   #serve(socket: TLSSocket, peer: AcceptedPeer): void {
+    const { onAccepted, streams } = this.#options;
+    onAccepted();
     const session = performServerHandshake(socket, {
-      maxSessionInvalidFrames: 10,
       settings: {
         initialWindowSize: STREAM_WINDOW_BYTES,
         maxConcurrentStreams: STREAMS_PER_CONNECTION_MAX,
@@ -135,7 +95,7 @@ export class InboundListener {
     session.on('error', () => undefined);
     const connection = { peer, serverName: serverNameOf(socket) };
     session.on('stream', (stream, headers) => {
-      void this.#options.streams.serve(stream, headers, connection);
+      void streams.serve(stream, headers, connection);
     });
   }
 }
