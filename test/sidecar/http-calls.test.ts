@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
-import { eventually, TestMesh } from '../support/data-plane.ts';
+import { eventually, received, TestMesh } from '../support/data-plane.ts';
 import { call, keepAliveAgent, sendRaw } from '../support/http-client.ts';
 import { bytePair, httpPair, type Path, startPair } from './pair.ts';
 
@@ -330,5 +330,12 @@ describe('an HTTP call through the outbound port', () => {
     });
     const outcome = await call(web.outboundHttp, { host }).catch((error: unknown) => error);
     expect(outcome).to.be.instanceOf(Error);
+    // HTTP/1.0 has no other sign of a whole answer than a clean end.
+    const client = connect(web.outboundHttp);
+    let ended = false;
+    client.on('end', () => (ended = true));
+    client.write(`GET / HTTP/1.0\r\nHost: ${host}\r\n\r\n`);
+    expect((await received(client)).toString()).to.match(/half$/);
+    expect(ended).to.equal(false);
   });
 });

@@ -37,7 +37,7 @@ export function statusOf(code: AnswerCode): number {
 
 /** The connection closes after it: whatever else is on it may belong to the refused request. */
 export function sendAnswer(response: ServerResponse, answer: Answer): void {
-  closing.add(response.req.socket);
+  stopReading(response.req.socket);
   const body = bodyOf(answer);
   response.writeHead(STATUS[answer.code], [
     ...headersOf(answer, body).flat(),
@@ -46,7 +46,11 @@ export function sendAnswer(response: ServerResponse, answer: Answer): void {
   response.end(body);
 }
 
-/** Nothing more is read from this connection: its last request has had an answer of ours. */
+/** What else comes on this connection is nothing we serve; it closes after the answer on its way. */
+export function stopReading(socket: Duplex): void {
+  closing.add(socket);
+}
+
 export function isClosing(socket: Duplex): boolean {
   return closing.has(socket);
 }

@@ -8,7 +8,7 @@
  */
 
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type Duplex, pipeline } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { abortStream, relay } from '../../runtime/relay.ts';
 import { HEADER_FIELDS_MAX } from '../limits.ts';
 import { sendAnswer } from './answer.ts';
@@ -43,7 +43,7 @@ export function exchange(parts: Exchange): Promise<number> {
     let status = 502;
     const fail = (error: string): void => {
       abortStream(stream);
-      if (response.headersSent) response.destroy();
+      if (response.headersSent) abortStream(request.socket);
       else sendAnswer(response, { code: 'upstream-failed', error });
     };
 
@@ -91,14 +91,14 @@ function sendBody(
 }
 
 function sendResponse(answer: IncomingMessage, parts: Exchange): void {
-  const { response } = parts;
+  const { request, response } = parts;
   response.writeHead(
     answer.statusCode ?? 502,
     answer.statusMessage ?? '',
     clientFields(answer, parts) as string[],
   );
-  // On failure it destroys the response, and with it the connection: the client sees the break.
-  pipeline(answer, response, () => undefined);
+  answer.on('error', () => abortStream(request.socket));
+  answer.pipe(response);
 }
 
 function clientFields(answer: IncomingMessage, parts: Exchange): FlatFields {

@@ -13,7 +13,7 @@ import {
   KEEP_ALIVE_TIMEOUT_MS,
   OUTBOUND_CONNECTIONS_MAX,
 } from '../limits.ts';
-import { type Answer, type AnswerCode, isClosing, writeAnswer } from './answer.ts';
+import { type Answer, type AnswerCode, isClosing, stopReading, writeAnswer } from './answer.ts';
 
 /** `early` is what followed the head of an upgrade request; it may not be forwarded before a 101. */
 export type HttpHandler = (
@@ -79,8 +79,11 @@ export function createHttpServer(
     const response = pending.get(socket);
     if (response === undefined) refuse(socket, describeClientError(error));
     else if (!response.req.complete) socket.destroy();
-    // What follows a request cannot be answered before it; the connection ends with its answer.
-    else response.once('close', () => socket.end());
+    else if (!isClosing(socket)) {
+      // What follows a request cannot be answered before it; the connection ends with its answer.
+      stopReading(socket);
+      response.once('close', () => socket.end());
+    }
   });
   return server;
 }
