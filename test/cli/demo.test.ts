@@ -90,7 +90,8 @@ describe('isthmus demo', function () {
   });
 
   it('says which address is taken, and by whom to look, when a port is in use', async () => {
-    const taken = createServer();
+    // Reads what comes, or it would never notice that the demo has gone.
+    const taken = createServer(socket => socket.resume());
     const { admin } = readFleet(configDir).registry;
     await listen(taken, admin);
     const { code, stderr } = await startDemo('--check').finished;
