@@ -49,11 +49,14 @@ export class LastKnownGood {
 
   /** Writes what is unwritten before it settles. */
   async run(signal: AbortSignal): Promise<void> {
+    const stopped = aborted(signal);
     while (!signal.aborted) {
       if (this.#dirty) await sleep(this.#options.delayMs, signal);
-      else await Promise.race([aborted(signal), this.#touched()]);
+      else await Promise.race([stopped, this.#touched()]);
       await this.#write();
     }
+    // What changed while that write was under way.
+    await this.#write();
   }
 
   #touched(): Promise<void> {
