@@ -31,7 +31,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const GENERATED = 'src/wire/generated';
 const STAMP = 'dist/.setup-stamp';
 const OLDEST_NODE = [20, 19];
-/** What a build reads, besides the folders src and test. */
+/** What a build reads: these folders, and the files below. */
+const SOURCE_DIRS = ['src', 'test', 'bench'];
 const BUILD_FILES = ['package-lock.json', 'tsconfig.json', 'buf.yaml', 'buf.gen.yaml'];
 
 process.chdir(ROOT);
@@ -107,7 +108,7 @@ async function build() {
 /** Names, sizes and times of all inputs: changes when one is edited, added, removed or renamed. */
 function fingerprint() {
   const hash = createHash('sha256');
-  for (const file of [...BUILD_FILES, ...filesUnder('src'), ...filesUnder('test')]) {
+  for (const file of [...BUILD_FILES, ...SOURCE_DIRS.flatMap(filesUnder)]) {
     if (file.startsWith(`${GENERATED}/`)) continue;
     const { size, mtimeMs } = statSync(file);
     hash.update(`${file} ${size} ${mtimeMs}\n`);
@@ -117,14 +118,14 @@ function fingerprint() {
 
 /** Sources without a compiled twin. */
 function missing() {
-  return [...filesUnder('src'), ...filesUnder('test')].filter(
+  return SOURCE_DIRS.flatMap(filesUnder).filter(
     file => file.endsWith('.ts') && !existsSync(join('dist', file.replace(/\.ts$/, '.js'))),
   );
 }
 
 /** Compiled files whose source is gone must not be run as tests or imported by accident. */
 function removeOrphans() {
-  for (const file of [...filesUnder('dist/src'), ...filesUnder('dist/test')]) {
+  for (const file of SOURCE_DIRS.flatMap(dir => filesUnder(`dist/${dir}`))) {
     const source = relative('dist', file).replace(/\.js(\.map)?$/, '.ts');
     if (!existsSync(source)) rmSync(file);
   }

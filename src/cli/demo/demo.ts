@@ -15,7 +15,7 @@ import { type Fleet, type FleetMember, readFleet, type SidecarMember } from '../
 import { style } from '../text.ts';
 import { describeEtcd, withEtcdStore } from './etcd.ts';
 import { Narrator, type StepReport } from './narrator.ts';
-import { accepting, adminReady, ProcessSet, type ProcessSpec } from './processes.ts';
+import { accepting, componentProcess, ProcessSet, type ProcessSpec } from './processes.ts';
 import { enrolProxies, provisionClusterSet } from './provision.ts';
 import { tellCallByName } from './story/call-by-name.ts';
 import { tellControlPlaneLoss } from './story/control-plane-loss.ts';
@@ -32,7 +32,6 @@ export interface DemoOptions {
   readonly configDir: string;
 }
 
-const BIN = fileURLToPath(new URL('../../../../bin/isthmus.js', import.meta.url));
 const WORKLOAD = fileURLToPath(new URL('./workload.js', import.meta.url));
 /** In the order they join: two tell the story, the third makes it wider. */
 const CLUSTERS = ['east', 'west', 'eu'];
@@ -119,12 +118,8 @@ async function startFleet(
     throw new Error(`the demo needs clusters ${names.join(', ')} in "${options.configDir}"`);
   }
   const stateDir = (name: string): string => join(runDir, 'state', name);
-  const component = (member: FleetMember, configFile = member.configFile): ProcessSpec => ({
-    name: member.name,
-    command: process.execPath,
-    args: [BIN, member.component, '--config', configFile, '--state-dir', stateDir(member.name)],
-    waitingFor: adminReady(member.admin),
-  });
+  const component = (member: FleetMember, configFile?: string): ProcessSpec =>
+    componentProcess(member, stateDir(member.name), configFile);
 
   narrator.say(
     style(

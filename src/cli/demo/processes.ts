@@ -10,10 +10,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { formatAddress, type SocketAddress } from '../../mesh/address.ts';
 import { MeshError } from '../../mesh/errors.ts';
 import { sleep } from '../../runtime/supervise.ts';
 import { askAdmin } from '../admin-client.ts';
+import type { FleetMember } from '../fleet.ts';
 
 export interface ProcessSpec {
   readonly name: string;
@@ -23,6 +25,7 @@ export interface ProcessSpec {
   readonly waitingFor: () => Promise<string | undefined>;
 }
 
+const BIN = fileURLToPath(new URL('../../../../bin/isthmus.js', import.meta.url));
 const READY_WITHIN_MS = 20_000;
 const POLL_MS = 40;
 const STOP_WITHIN_MS = 5_000;
@@ -41,6 +44,11 @@ export class ProcessSet {
 
   get size(): number {
     return this.#running.size;
+  }
+
+  /** Process IDs of those that run, by name. */
+  get pids(): ReadonlyMap<string, number> {
+    return new Map([...this.#running].flatMap(([name, { pid }]) => (pid ? [[name, pid]] : [])));
   }
 
   /** Starts the processes side by side; rejects with the first that fails, log tail included. */
@@ -115,6 +123,20 @@ export class ProcessSet {
   #killAllNow(): void {
     for (const child of this.#running.values()) child.kill('SIGKILL');
   }
+}
+
+/** A component as it is meant to be started, with its state in `stateDir`. */
+export function componentProcess(
+  member: FleetMember,
+  stateDir: string,
+  configFile = member.configFile,
+): ProcessSpec {
+  return {
+    name: member.name,
+    command: process.execPath,
+    args: [BIN, member.component, '--config', configFile, '--state-dir', stateDir],
+    waitingFor: adminReady(member.admin),
+  };
 }
 
 /** Ready when the process's admin server says so. */

@@ -1,0 +1,138 @@
+/** The gateway alone: bytes through it, connections set up through it, idle ones held by it. */
+
+import { readFileSync } from 'node:fs';
+import { memoryFigures } from '../accounting.ts';
+import { clientHello, type GatewayLoad } from '../load/gateway-load.ts';
+import { runGenerator } from '../load/outcome.ts';
+import { runWrk } from '../load/wrk.ts';
+import { type Bench, type Column, type Measured, type Scenario, underLoad } from '../scenario.ts';
+import type { RunningSystem } from '../systems/system.ts';
+import { cpuColumns } from './http.ts';
+import type { BenchPath } from './path.ts';
+
+const IDLE_CONNECTIONS = 10_000;
+/** Opening that many takes a while where a gateway is slow to accept. */
+const IDLE_OPEN_MS = 60_000;
+/** Files that a process needs for itself. */
+const OTHER_FILES = 100;
+const SETTING_UP = 16;
+
+const BUSY: Column = { heading: 'CPU busy %', figure: 'busyPercent' };
+
+export const gateway: BenchPath = {
+  topology: 'gateway',
+  systems: ['isthmus', 'haproxy', 'haproxySplice', 'nginx', 'envoy'],
+  scenarios: bench => [bulk(bench, 1), bulk(bench, 8), connects(bench), idle(bench)],
+};
+
+function bulk(bench: Bench, streams: number): Scenario {
+  return {
+    id: `bulk${streams}`,
+    title: `bulk towards the caller, ${streams} stream${streams > 1 ? 's' : ''}`,
+    connections: streams,
+    columns: [
+      { heading: 'MB/s', figure: 'mbPerSecond' },
+      { heading: 'CPU ms/GB', figure: 'cpuMsPerGb' },
+      BUSY,
+      { heading: 'RSS MB', figure: 'rssMb', digits: 1 },
+    ],
+    ratios: [
+      { name: `bulk${streams}`, figure: 'mbPerSecond', better: 'higher' },
+      { name: `cpuPerGb${streams}`, figure: 'cpuMsPerGb', better: 'lower' },
+    ],
+    direct: {},
+    measure: async system => {
+      const { figures, failure, cost, count } = await load(bench, system, 'bulk', streams);
+      const { gateway: cpuUs } = cost.cpuUs;
+      const perGb = cpuUs === undefined ? {} : { cpuMsPerGb: cpuUs / 1e3 / (count / 1e9) };
+      return { figures: { ...figures, ...perGb }, failure };
+    },
+  };
+}
+
+/** wrk sends a ClientHello for a request and nginx answers it: two programs faster than any gateway here. */
+function connects(bench: Bench): Scenario {
+  const { bed, pace, signal } = bench;
+  return {
+    id: 'connects',
+    title: `connections set up, answered once and closed, ${SETTING_UP} at a time`,
+    connections: SETTING_UP,
+    columns: [
+      { heading: 'connections/s', figure: 'connectionsPerSecond' },
+      { heading: 'p50 µs', figure: 'p50Us' },
+      { heading: 'p99 µs', figure: 'p99Us' },
+      ...cpuColumns(['gateway'], 'Connection').slice(0, 1),
+      BUSY,
+    ],
+    ratios: [
+      { name: 'connects', figure: 'connectionsPerSecond', better: 'higher' },
+      { name: 'cpuPerConnect', figure: 'cpuUsPerConnection.gateway', better: 'lower' },
+    ],
+    direct: {},
+    measure: async system => {
+      const target = { address: system.entry, hostHeader: bed.serverName, path: '/', bodyBytes: 0 };
+      const rawRequest = await clientHello(bed.serverName);
+      const load = (ms: number) => () =>
+        runWrk(bed, { target, connections: SETTING_UP, seconds: ms / 1000, rawRequest }, signal);
+      const { figures, failure } = await bed.withEndpoint(async () => {
+        await load(pace.warmUpMs)();
+        return underLoad(bench, system, 'Connection', load(pace.measureMs));
+      });
+      const { rps = Number.NaN, ...others } = figures;
+      return { figures: { ...others, connectionsPerSecond: rps }, failure };
+    },
+  };
+}
+
+function idle(bench: Bench): Scenario {
+  const connections = Math.min(IDLE_CONNECTIONS, Math.floor((openFilesMax() - OTHER_FILES) / 2));
+  const short = connections < IDLE_CONNECTIONS ? `, all that "ulimit -n" allows here` : '';
+  return {
+    id: 'idle',
+    title: `${connections} idle connections held${short}`,
+    connections,
+    columns: [
+      { heading: 'held', figure: 'held' },
+      { heading: 'RSS MB', figure: 'rssMb', digits: 1 },
+      { heading: 'KB/connection', figure: 'kbPerConnection', digits: 1 },
+    ],
+    // HAProxy keeps pipes for splicing, two more files for a connection: not so many would fit.
+    without: ['haproxySplice'],
+    ratios: [{ name: 'idleKbPerConnection', figure: 'kbPerConnection', better: 'lower' }],
+    measure: async (system): Promise<Measured> => {
+      const before = memoryFigures(system.processes)['rssMb'] ?? 0;
+      const { figures, failure, count } = await load(bench, system, 'idle', connections);
+      const grownKb = ((figures['rssMb'] ?? 0) - before) * 1000;
+      return { figures: { ...figures, kbPerConnection: grownKb / count }, failure };
+    },
+  };
+}
+
+function load(
+  bench: Bench,
+  system: RunningSystem,
+  kind: GatewayLoad['kind'],
+  connections: number,
+): ReturnType<typeof underLoad> {
+  const { bed, pace, signal } = bench;
+  const job: GatewayLoad = {
+    kind,
+    entry: system.entry,
+    endpoint: bed.endpoint,
+    serverName: bed.serverName,
+    connections,
+    warmUpMs: pace.warmUpMs,
+    measureMs: pace.measureMs,
+  };
+  const plannedMs = pace.warmUpMs + pace.measureMs + (kind === 'idle' ? IDLE_OPEN_MS : 0);
+  return underLoad(bench, system, kind === 'bulk' ? 'Byte' : 'Connection', () =>
+    runGenerator(bed.placement.load, 'gateway-main', job, plannedMs, signal),
+  );
+}
+
+/** Node raises its own soft limit to the hard one at start, and children inherit it. */
+function openFilesMax(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const soft = /^Max open files\s+(\S+)/m.exec(limits)?.[1];
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+}

@@ -1,0 +1,124 @@
+/**
+ * Ours, configured by the demo's files in `clusters/` and provisioned as the demo is: a registry, the
+ * agents of the clusters that take part, and the proxies on the path.
+ *
+ * chain is east's web calling west's payments through west's gateway. hop is west's checkout calling the
+ * same payments: inside one network sidecars reach each other directly, so there is no gateway on the way.
+ */
+
+import { createPublicKey } from 'node:crypto';
+import { join } from 'node:path';
+import { componentProcess } from '../../src/cli/demo/processes.ts';
+import { enrolProxies, provisionClusterSet } from '../../src/cli/demo/provision.ts';
+import {
+  allMembers,
+  type Fleet,
+  type GatewayMember,
+  type SidecarMember,
+} from '../../src/cli/fleet.ts';
+import type { SocketAddress } from '../../src/mesh/address.ts';
+import { parseNamespace, parseServiceAccount } from '../../src/mesh/names.ts';
+import { workloadId } from '../../src/mesh/spiffe-id.ts';
+import { openClusterAuthority } from '../../src/trust-federation/cluster-authority.ts';
+import { saveRoots } from '../../src/trust-federation/root-file.ts';
+import {
+  generateSvidKey,
+  IDENTITY_FILE,
+  parseSvid,
+  saveSvid,
+} from '../../src/trust-federation/svid.ts';
+import type { Bed } from '../bed.ts';
+import { OURS } from '../results.ts';
+import type { TlsFiles } from './certificates.ts';
+import type { RunningSystem, System, Topology } from './system.ts';
+
+/** Whose application is the backend, and by which name it is called. */
+export const CALLEE = 'west/payments';
+export const CALLEE_HOST = 'payments.shop.svc.clusterset.local';
+
+/** In flow order: the first is where load goes in. */
+const CAST: Readonly<Record<Topology, Readonly<Record<string, string>>>> = {
+  chain: { out: 'east/web', gateway: 'west/gateway', in: CALLEE },
+  hop: { out: 'west/checkout', in: CALLEE },
+  gateway: { gateway: 'west/gateway' },
+  inbound: { in: CALLEE },
+};
+
+export const isthmus: System = { name: OURS, start };
+
+async function start(bed: Bed, topology: Topology): Promise<RunningSystem> {
+  const cast = Object.entries(CAST[topology]).map(
+    ([role, name]) => [role, findProxy(bed.fleet, name)] as const,
+  );
+  const members = cast.map(([, member]) => member);
+  const fleet = fleetOf(bed.fleet, members);
+  const { stateDir } = bed;
+  await provisionClusterSet(fleet, stateDir);
+  const controlPlane = [fleet.registry, ...fleet.clusters.map(cluster => cluster.agent)];
+  await Promise.all(
+    controlPlane.map(member => bed.startSystem(componentProcess(member, stateDir(member.name)))),
+  );
+  await enrolProxies(fleet, stateDir);
+  const processes = Object.fromEntries(
+    await Promise.all(
+      cast.map(
+        async ([role, member]) =>
+          [role, await bed.startSystem(componentProcess(member, stateDir(member.name)))] as const,
+      ),
+    ),
+  );
+  const [first] = members;
+  if (first === undefined) throw new Error(`nobody plays in "${topology}"`);
+  return {
+    name: OURS,
+    entry: entryOf(first, topology),
+    processes,
+    callerTls: await issueCallerTls(bed, fleet),
+  };
+}
+
+function findProxy(fleet: Fleet, name: string): GatewayMember | SidecarMember {
+  const found = allMembers(fleet).find(member => member.name === name);
+  if (found?.component === 'gateway' || found?.component === 'sidecar') return found;
+  throw new Error(`the configuration has no proxy "${name}"`);
+}
+
+/** Only the clusters and sidecars that take part. */
+function fleetOf(fleet: Fleet, members: readonly (GatewayMember | SidecarMember)[]): Fleet {
+  return {
+    registry: fleet.registry,
+    clusters: fleet.clusters
+      .filter(cluster => members.some(member => member.cluster === cluster.name))
+      .map(cluster => ({
+        ...cluster,
+        sidecars: cluster.sidecars.filter(sidecar => members.includes(sidecar)),
+      })),
+  };
+}
+
+function entryOf(member: GatewayMember | SidecarMember, topology: Topology): SocketAddress {
+  if (member.component === 'gateway') return member.listen;
+  return topology === 'inbound' ? member.inbound : member.outboundHttp;
+}
+
+/** An SVID for the load generator, from the authority of the callee's own cluster. */
+async function issueCallerTls(bed: Bed, fleet: Fleet): Promise<TlsFiles> {
+  const agent = fleet.clusters.find(cluster => CALLEE.startsWith(`${cluster.name}/`))?.agent;
+  if (agent === undefined) throw new Error(`no agent for "${CALLEE}"`);
+  const { cluster, trustDomain } = agent;
+  const authority = await openClusterAuthority({
+    dir: join(bed.stateDir(agent.name), 'authority'),
+    cluster,
+    trustDomain,
+    now: Date.now,
+  });
+  const id = workloadId(trustDomain, parseNamespace('bench'), parseServiceAccount('load'));
+  const key = generateSvidKey();
+  const { chain } = authority.issue({ publicKey: createPublicKey(key), id, ttlMs: CALLER_TTL_MS });
+  const dir = join(bed.dir, 'caller');
+  const roots = join(dir, 'roots.pem');
+  await saveSvid(dir, parseSvid(chain, key));
+  await saveRoots(roots, authority.bundle());
+  return { chain: join(dir, IDENTITY_FILE), key: join(dir, IDENTITY_FILE), roots };
+}
+const CALLER_TTL_MS = 3_600_000;

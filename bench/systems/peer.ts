@@ -1,0 +1,116 @@
+/**
+ * A native proxy in the three jobs of the mesh. Each job is one process with one configuration file;
+ * what a proxy writes into it is its own file here, how they are put together is this one.
+ */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { accepting } from '../../src/cli/demo/processes.ts';
+import type { SocketAddress } from '../../src/mesh/address.ts';
+import { findFreeAddress } from '../../src/runtime/listen.ts';
+import type { Processes } from '../accounting.ts';
+import type { Bed } from '../bed.ts';
+import type { PeerTls } from './certificates.ts';
+import type { RunningSystem, System, Topology } from './system.ts';
+
+/** HTTP/1.1 in, mTLS out, to one address and by one server name. */
+export interface OutboundJob {
+  readonly listen: SocketAddress;
+  readonly next: SocketAddress;
+  readonly serverName: string;
+  readonly tls: PeerTls;
+}
+
+/** TLS passed through by the server name of its ClientHello; any other name is closed. */
+export interface GatewayJob {
+  readonly listen: SocketAddress;
+  readonly serverName: string;
+  readonly endpoint: SocketAddress;
+  /** How many it must be able to hold at once. */
+  readonly connectionsMax: number;
+}
+
+/** mTLS in, HTTP/1.1 out to the application. */
+export interface InboundJob {
+  readonly listen: SocketAddress;
+  readonly application: SocketAddress;
+  readonly tls: PeerTls;
+}
+
+export interface Peer {
+  readonly name: string;
+  readonly program: string;
+  /** Envoy tells the format by the extension. */
+  readonly configName: string;
+  outbound(job: OutboundJob): string;
+  gateway(job: GatewayJob): string;
+  inbound(job: InboundJob): string;
+  /** Runs in the foreground, as one process, on this file; `dir` is for files of its own. */
+  args(configFile: string, dir: string): readonly string[];
+}
+
+type Role = 'out' | 'gateway' | 'in';
+
+const ROLES: Readonly<Record<Topology, readonly Role[]>> = {
+  chain: ['in', 'gateway', 'out'],
+  hop: ['in', 'out'],
+  gateway: ['gateway'],
+  inbound: ['in'],
+};
+
+/** No more than are needed: nginx sets memory aside for each, and that memory is measured. */
+const CONNECTIONS_MAX = 500;
+const IDLE_CONNECTIONS_MAX = 11_000;
+
+export function peerSystem(peer: Peer): System {
+  return { name: peer.name, start: (bed, topology) => startPeer(peer, bed, topology) };
+}
+
+/** From the application outwards: each listens in front of the one before. */
+async function startPeer(peer: Peer, bed: Bed, topology: Topology): Promise<RunningSystem> {
+  const { client, server } = bed.peerCredentials;
+  const { serverName } = bed;
+  const connectionsMax = topology === 'gateway' ? IDLE_CONNECTIONS_MAX : CONNECTIONS_MAX;
+  const processes: Record<string, number> = {};
+  let next = topology === 'gateway' ? bed.endpoint : bed.backend;
+  for (const role of ROLES[topology]) {
+    const listen = await findFreeAddress('127.0.0.1');
+    const configuration = {
+      out: () => peer.outbound({ listen, next, serverName, tls: client }),
+      gateway: () => peer.gateway({ listen, serverName, endpoint: next, connectionsMax }),
+      in: () => peer.inbound({ listen, application: next, tls: server }),
+    };
+    processes[role] = await startOne(peer, bed, role, listen, configuration[role]());
+    next = listen;
+  }
+  return { name: peer.name, entry: next, processes: inFlowOrder(processes), callerTls: client };
+}
+
+async function startOne(
+  peer: Peer,
+  bed: Bed,
+  role: Role,
+  listen: SocketAddress,
+  text: string,
+): Promise<number> {
+  const name = `${peer.name}/${role}`;
+  const dir = join(bed.dir, name);
+  await mkdir(dir, { recursive: true });
+  const configFile = join(dir, peer.configName);
+  await writeFile(configFile, text);
+  return bed.startSystem({
+    name,
+    command: peer.program,
+    args: peer.args(configFile, dir),
+    waitingFor: accepting(listen),
+  });
+}
+
+function inFlowOrder(processes: Processes): Processes {
+  return Object.fromEntries(
+    ['out', 'gateway', 'in'].flatMap(role => {
+      const pid = processes[role];
+      return pid === undefined ? [] : [[role, pid]];
+    }),
+  );
+}
