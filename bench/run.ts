@@ -74,7 +74,7 @@ async function measurePath(
 
 /** Those of the path that are wanted and here; says what to install for the others. */
 function findSystems({ path, only }: RunOptions, say: Bench['say']): System[] {
-  if (path.topology === 'chain' || path.topology === 'hop') need('wrk');
+  need('wrk');
   const found: System[] = [];
   const missing: Program[] = [];
   for (const name of path.systems) {
@@ -98,9 +98,13 @@ const PROGRAM_OF: Readonly<Record<SystemName, Program | undefined>> = {
   haproxy: 'haproxy',
   haproxyH2: 'haproxy',
   haproxySplice: 'haproxy',
+  haproxy256k: 'haproxy',
   nginx: 'nginx',
+  nginx256k: 'nginx',
   envoy: 'envoy',
 };
+
+const LARGE_BUFFER_BYTES = 256 * 1024;
 
 function findSystem(name: SystemName, { topology }: BenchPath): System | undefined {
   const needed = PROGRAM_OF[name];
@@ -110,15 +114,20 @@ function findSystem(name: SystemName, { topology }: BenchPath): System | undefin
     case 'isthmus':
       return isthmus;
     case 'haproxy':
-      return peerSystem(haproxy(program, { name, alpn: 'http/1.1', splice: false }));
+      return peerSystem(haproxy(program, { name }));
     case 'haproxyH2':
-      return peerSystem(haproxy(program, { name, alpn: 'h2', splice: false }));
+      return peerSystem(haproxy(program, { name, alpn: 'h2' }));
     case 'haproxySplice':
-      return peerSystem(haproxy(program, { name, alpn: 'http/1.1', splice: true }));
-    case 'nginx': {
+      return peerSystem(haproxy(program, { name, splice: true }));
+    case 'haproxy256k':
+      return peerSystem(haproxy(program, { name, bufferBytes: LARGE_BUFFER_BYTES }));
+    case 'nginx':
+    case 'nginx256k': {
       const hasGateway = topology === 'chain' || topology === 'gateway';
       const streamModule = hasGateway ? nginxStreamModule(program) : '';
-      return streamModule === undefined ? undefined : peerSystem(nginx(program, streamModule));
+      if (streamModule === undefined) return undefined;
+      const buffers = name === 'nginx' ? {} : { gatewayBufferBytes: LARGE_BUFFER_BYTES };
+      return peerSystem(nginx(program, streamModule, { name, ...buffers }));
     }
     case 'envoy':
       return peerSystem(envoy(program));

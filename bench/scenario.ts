@@ -52,7 +52,7 @@ export interface Bench {
 
 /** A round that fails fails the system's result, and the others go on. */
 export async function runScenario(
-  bench: Bench,
+  bench: Omit<Bench, 'bed'>,
   path: string,
   scenario: Scenario,
   systems: readonly RunningSystem[],

@@ -52,9 +52,16 @@ const REPORT = `done = function(summary, latency)
 end
 `;
 
+/** wrk asks for one request before it starts, which must be HTTP. */
 function sendRaw(bytes: Buffer): string {
   const escaped = [...bytes].map(byte => `\\${String(byte).padStart(3, '0')}`).join('');
-  return `local raw = "${escaped}"\nrequest = function() return raw end\n`;
+  return `local next = "GET / HTTP/1.1\\r\\n\\r\\n"
+request = function()
+  local this = next
+  next = "${escaped}"
+  return this
+end
+`;
 }
 
 interface WrkReport {

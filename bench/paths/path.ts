@@ -3,7 +3,15 @@
 import type { Bench, Scenario } from '../scenario.ts';
 import type { Topology } from '../systems/system.ts';
 
-export type SystemName = 'isthmus' | 'haproxy' | 'haproxyH2' | 'haproxySplice' | 'nginx' | 'envoy';
+export type SystemName =
+  | 'isthmus'
+  | 'haproxy'
+  | 'haproxyH2'
+  | 'haproxySplice'
+  | 'haproxy256k'
+  | 'nginx'
+  | 'nginx256k'
+  | 'envoy';
 
 export interface BenchPath {
   readonly topology: Topology;

@@ -7,28 +7,30 @@ import { formatAddress } from '../../src/mesh/address.ts';
 import type { Peer } from './peer.ts';
 
 export interface HaproxyVariant {
-  readonly name: 'haproxy' | 'haproxyH2' | 'haproxySplice';
-  /** Between its sidecars. */
-  readonly alpn: 'http/1.1' | 'h2';
-  /** Ask the kernel to move bytes of a gateway without copying them to user space. */
-  readonly splice: boolean;
+  readonly name: 'haproxy' | 'haproxyH2' | 'haproxySplice' | 'haproxy256k';
+  /** Between its sidecars; HTTP/1.1 unless said. */
+  readonly alpn?: 'h2';
+  /** Ask the kernel to move a gateway's bytes without copying them to user space. */
+  readonly splice?: true;
+  /** 16 KiB unless said. */
+  readonly bufferBytes?: number;
 }
 
 export function haproxy(program: string, variant: HaproxyVariant): Peer {
-  const { name, alpn } = variant;
+  const { name, alpn = 'http/1.1', splice = false, bufferBytes = 16_384 } = variant;
   return {
     name,
     program,
     configName: 'haproxy.cfg',
     args: configFile => ['-db', '-f', configFile],
-    outbound: ({ listen, next, serverName, tls }) => `${settings('http')}
+    outbound: ({ listen, next, serverName, tls }) => `${settings('http', bufferBytes)}
   http-reuse always
 listen out
   bind ${formatAddress(listen)}
   server next ${formatAddress(next)} ssl verify required ca-file ${tls.roots} crt ${tls.combined} sni str(${serverName}) verifyhost ${serverName} alpn ${alpn}
 `,
-    gateway: ({ listen, serverName, endpoint }) => `${settings('tcp')}
-  ${variant.splice ? 'option splice-request\n  option splice-response' : 'no option splice-auto'}
+    gateway: ({ listen, serverName, endpoint }) => `${settings('tcp', bufferBytes)}
+  ${splice ? 'option splice-request\n  option splice-response' : ''}
 frontend gateway
   bind ${formatAddress(listen)}
   tcp-request inspect-delay 5s
@@ -39,7 +41,7 @@ backend endpoint
   server endpoint ${formatAddress(endpoint)}
 `,
     // The handshake benchmark speaks HTTP/2, so that is always offered too.
-    inbound: ({ listen, application, tls }) => `${settings('http')}
+    inbound: ({ listen, application, tls }) => `${settings('http', bufferBytes)}
   http-reuse always
 listen in
   bind ${formatAddress(listen)} ssl crt ${tls.combined} ca-file ${tls.roots} verify required alpn h2,http/1.1
@@ -48,11 +50,12 @@ listen in
   };
 }
 
-function settings(mode: 'http' | 'tcp'): string {
+function settings(mode: 'http' | 'tcp', bufferBytes: number): string {
   return `global
   nbthread 1
   ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets
   ssl-default-server-options ssl-min-ver TLSv1.3
+  tune.bufsize ${bufferBytes}
   tune.h2.initial-window-size 1048576
 defaults
   mode ${mode}

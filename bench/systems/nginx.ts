@@ -9,9 +9,16 @@ import type { Peer } from './peer.ts';
 const FOR_EVER = 1_000_000_000;
 const HTTP_CONNECTIONS_MAX = 1024;
 
-export function nginx(program: string, streamModule: string): Peer {
+export interface NginxVariant {
+  readonly name: 'nginx' | 'nginx256k';
+  /** Of its gateway, for each direction; 16 KiB, nginx's default, unless said. */
+  readonly gatewayBufferBytes?: number;
+}
+
+export function nginx(program: string, streamModule: string, variant: NginxVariant): Peer {
+  const { name, gatewayBufferBytes = 16_384 } = variant;
   return {
-    name: 'nginx',
+    name,
     program,
     configName: 'nginx.conf',
     args: nginxArgs,
@@ -42,6 +49,7 @@ stream {
     listen ${formatAddress(listen)} backlog=4096;
     ssl_preread on;
     tcp_nodelay on;
+    proxy_buffer_size ${gatewayBufferBytes};
     proxy_pass $endpoint;
   }
 }
