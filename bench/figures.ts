@@ -32,9 +32,7 @@ export function medianFigures(rounds: readonly Figures[]): Figures {
 
 /** Ours over theirs, to three digits; undefined when it would say nothing. */
 export function ratio(ours: number | undefined, theirs: number | undefined): number | undefined {
-  if (ours === undefined || theirs === undefined || !(theirs > 0) || !Number.isFinite(ours)) {
-    return undefined;
-  }
+  if (ours === undefined || theirs === undefined || !(ours > 0) || !(theirs > 0)) return undefined;
   return Number((ours / theirs).toPrecision(3));
 }
 

@@ -65,11 +65,12 @@ describe('ratio', () => {
     expect(ratio(3000, 2000)).to.equal(1.5);
   });
 
-  it('says nothing when one is missing or theirs is not above zero', () => {
+  it('says nothing when one is missing or not above zero', () => {
     expect(ratio(undefined, 1)).to.equal(undefined);
     expect(ratio(1, undefined)).to.equal(undefined);
     expect(ratio(1, 0)).to.equal(undefined);
     expect(ratio(1, -5)).to.equal(undefined);
+    expect(ratio(-5, 1)).to.equal(undefined);
     expect(ratio(Number.NaN, 1)).to.equal(undefined);
   });
 });

@@ -50,6 +50,16 @@ describe('runOpenLoop', () => {
     expect(figures['p50Us']).to.be.above(200_000);
   });
 
+  it('counts requests that a slow server left unsent as waiting, and stops', async () => {
+    const { count, failure, figures } = await load(1, (_, response) => {
+      setTimeout(() => response.setHeader('content-length', 2).end('ok'), 100);
+    });
+    expect(failure).to.equal(undefined);
+    // 650 ms at 100 ms an answer is room for seven of thirty; the others waited for 500 ms and more.
+    expect(count).to.be.below(8);
+    expect(figures['p50Us']).to.be.above(500_000);
+  });
+
   it('fails a run in which one answer is not a success', async () => {
     let requests = 0;
     const { failure } = await load(1, (_, response) => {
