@@ -33,7 +33,7 @@ export async function runOpenLoop(job: OpenLoop): Promise<LoadOutcome> {
   const latenciesMs: number[] = [];
   let sent = 0;
   let answered = 0;
-  let lastAnswerMs = 0;
+  let answeredInTime = 0;
 
   const idle = await Promise.all(
     Array.from({ length: connections }, () => HttpConnection.open(target)),
@@ -42,7 +42,7 @@ export async function runOpenLoop(job: OpenLoop): Promise<LoadOutcome> {
   for (const connection of all) {
     connection.onAnswer = (request, atMs) => {
       answered += 1;
-      lastAnswerMs = atMs;
+      if (atMs >= dueMs(firstCounted) && atMs < dueMs(total)) answeredInTime += 1;
       if (request >= firstCounted) latenciesMs.push(atMs - dueMs(request));
       idle.push(connection);
     };
@@ -70,16 +70,14 @@ export async function runOpenLoop(job: OpenLoop): Promise<LoadOutcome> {
   for (const connection of all) connection.destroy();
   if (answered < sent && errors.size === 0) errors.set('unanswered', sent - answered);
 
-  const countedMs = Math.max(measureMs, lastAnswerMs - dueMs(firstCounted));
-  // Below the rate when the system could not keep up with it.
-  const rps = (latenciesMs.length / countedMs) * 1000;
   // Those never sent had waited at least until then.
   for (let request = Math.max(sent, firstCounted); request < total; request++) {
     latenciesMs.push(giveUpMs - dueMs(request));
   }
   return {
     count: answered,
-    figures: { rps, ...latencyFigures(latenciesMs) },
+    // Below the rate when the system could not keep up with it.
+    figures: { rps: (answeredInTime / measureMs) * 1000, ...latencyFigures(latenciesMs) },
     failure: failureOf('open loop', answered, Object.fromEntries(errors)),
   };
 }

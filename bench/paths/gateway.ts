@@ -25,7 +25,8 @@ const FOR_BULK: readonly SystemName[] = ['haproxySplice', 'haproxy256k', 'nginx2
 export const gateway: BenchPath = {
   topology: 'gateway',
   systems: ['isthmus', 'haproxy', ...FOR_BULK, 'nginx', 'envoy'],
-  scenarios: bench => [bulk(bench, 1), bulk(bench, 8), connects(bench), idle(bench)],
+  // Idle first: memory that another run has left resident would hide what a connection needs.
+  scenarios: bench => [idle(bench), bulk(bench, 1), bulk(bench, 8), connects(bench)],
 };
 
 function bulk(bench: Bench, streams: number): Scenario {
@@ -90,6 +91,7 @@ function connects(bench: Bench): Scenario {
 
 function idle(bench: Bench): Scenario {
   const connections = Math.min(IDLE_CONNECTIONS, Math.floor((openFilesMax() - OTHER_FILES) / 2));
+  const restingMb = new Map<string, number>();
   const short = connections < IDLE_CONNECTIONS ? `, all that "ulimit -n" allows here` : '';
   return {
     id: 'idle',
@@ -103,7 +105,8 @@ function idle(bench: Bench): Scenario {
     without: FOR_BULK,
     ratios: [{ name: 'idleKbPerConnection', figure: 'kbPerConnection', better: 'lower' }],
     measure: async (system): Promise<Measured> => {
-      const before = memoryFigures(system.processes)['rssMb'] ?? 0;
+      const before = restingMb.get(system.name) ?? memoryFigures(system.processes)['rssMb'] ?? 0;
+      restingMb.set(system.name, before);
       const { figures, failure, count } = await load(bench, system, 'idle', connections);
       const grownKb = ((figures['rssMb'] ?? 0) - before) * 1000;
       return { figures: { ...figures, kbPerConnection: grownKb / count }, failure };
