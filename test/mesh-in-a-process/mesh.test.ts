@@ -1,11 +1,14 @@
 /** What the mesh promises as a whole, over two clusters assembled in this process. */
 
+import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { gatherStatus } from '../../src/cli/status.ts';
 import { eventually, type Mesh, startMesh } from '../support/mesh.ts';
+import { yamlFiles } from '../support/relocate.ts';
 
 const clusterset = (service: string): string => `http://${service}.shop.svc.clusterset.local/`;
 
@@ -104,6 +107,22 @@ describe('a mesh of two clusters', function () {
     );
   });
 
+  it('is not harmed by garbage on any of its ports', async () => {
+    const ports = listeningPorts(mesh.configDir);
+    expect(ports.length).to.be.greaterThan(20);
+    const noise = [
+      randomBytes(64 * 1024),
+      Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n'),
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+      // A TLS record that announces more than it brings.
+      Buffer.from([0x16, 0x03, 0x01, 0xff, 0xff, 0x01, 0x00, 0xff, 0xff]),
+    ];
+    await Promise.all(ports.flatMap(port => noise.map(bytes => throwAt(port, bytes))));
+    await expectServedBy('east/web', clusterset('payments'), 'payments-west-0');
+    await expectServedBy('east/web', clusterset('checkout'), 'checkout-east-0');
+    expect((await gatherStatus(mesh.fleet, Date.now())).current).to.equal(true);
+  });
+
   it('lets a sidecar start from its last good state with the whole control plane gone', async () => {
     const controlPlane = ['registry', 'east/agent', 'west/agent'];
     await mesh.stop(...controlPlane, 'east/web');
@@ -115,3 +134,24 @@ describe('a mesh of two clusters', function () {
     );
   });
 });
+
+/** Of everything that the two clusters run. */
+function listeningPorts(configDir: string): number[] {
+  const files = ['registry.yaml', 'east', 'west'].flatMap(name => yamlFiles(join(configDir, name)));
+  const ports = files.flatMap(file =>
+    [...readFileSync(file, 'utf8').matchAll(/127\.0\.0\.1:([0-9]+)/g)].map(([, port]) =>
+      Number(port),
+    ),
+  );
+  return [...new Set(ports)];
+}
+
+/** Resolves when the other side has answered or closed; either is its right. */
+function throwAt(port: number, bytes: Buffer): Promise<void> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1', () => socket.end(bytes));
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve());
+    socket.resume();
+  });
+}

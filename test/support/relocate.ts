@@ -30,10 +30,10 @@ export async function relocate(source: string, target: string): Promise<void> {
 
 const LOOPBACK_PORT = /127\.0\.0\.1:([0-9]+)/g;
 
-function yamlFiles(dir: string): string[] {
-  return readdirSync(dir).flatMap(name => {
-    const path = join(dir, name);
-    if (statSync(path).isDirectory()) return yamlFiles(path);
-    return name.endsWith('.yaml') ? [path] : [];
-  });
+/** The file itself, or every YAML file below a folder. */
+export function yamlFiles(path: string): string[] {
+  if (statSync(path).isDirectory()) {
+    return readdirSync(path).flatMap(name => yamlFiles(join(path, name)));
+  }
+  return path.endsWith('.yaml') ? [path] : [];
 }
