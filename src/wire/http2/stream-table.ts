@@ -145,6 +145,8 @@ export class StreamTable implements StreamLink {
     if (stream.state === 'closed') return;
     this.#frames.rstStream(stream.id, code);
     this.#discard(stream);
+    // Nobody will read what the stream held: its share of the connection's window goes back now.
+    this.replenish();
   }
 
   consumed(stream: LiveStream, bytes: number): void {

@@ -1,0 +1,299 @@
+/** Windows and turns: RFC 9113 §5.2 and §6.9, and what one stream may do to another. */
+
+import { expect } from 'chai';
+import { describe, it } from 'mocha';
+import { H2 } from '../../../src/wire/http2/error-codes.ts';
+import { FRAME, STREAM_ID_MAX } from '../../../src/wire/http2/frames.ts';
+import {
+  CONNECTION_UNREAD_BYTES_MAX,
+  CONNECTION_WINDOW_BYTES,
+  OUTPUT_DATA_BYTES_MAX,
+  STREAM_OUTPUT_BYTES_MAX,
+  STREAM_WINDOW_BYTES,
+  TURN_BYTES,
+} from '../../../src/wire/http2/limits.ts';
+import { connectedPair, Endpoint, greeted, type StreamRecorder } from './endpoint.ts';
+import {
+  rawConnect,
+  rawData,
+  rawHeaders,
+  rawSettings,
+  rawWindow,
+  type SeenFrame,
+} from './raw-frames.ts';
+
+const bytes = (length: number): Buffer => Buffer.alloc(length, 0x61);
+
+/** Payload bytes of each stream. */
+function dataOf(frames: readonly SeenFrame[]): Record<number, number> {
+  const sums: Record<number, number> = {};
+  for (const { type, streamId, payload } of frames) {
+    if (type === FRAME.DATA) sums[streamId] = (sums[streamId] ?? 0) + payload.length;
+  }
+  return sums;
+}
+
+/** A client whose peer allows these windows. */
+function client(streamWindow: number, connectionWindow = STREAM_ID_MAX): Endpoint {
+  const end = greeted('client', [[4, streamWindow]]);
+  if (connectionWindow > 65_535) end.receive(rawWindow(0, connectionWindow - 65_535));
+  return end;
+}
+
+describe('sending', () => {
+  it('stops at the window of the stream, and goes on when it opens', () => {
+    const end = client(10, 65_535);
+    const { stream, events } = end.open();
+    expect(stream.write(bytes(4))).to.equal(4);
+    expect(stream.write(bytes(100))).to.equal(6);
+    expect(stream.write(bytes(1))).to.equal(0);
+    end.receive(rawWindow(0, 100));
+    expect(events).to.deep.equal([]);
+    end.receive(rawWindow(1, 3));
+    expect(events).to.deep.equal(['writable']);
+    expect(stream.write(bytes(100))).to.equal(3);
+    expect(dataOf(end.sent())).to.deep.equal({ 1: 13 });
+  });
+
+  it('stops at the window of the connection, and goes on when it opens', () => {
+    const end = greeted('client', [[4, STREAM_ID_MAX]]);
+    const { stream, events } = end.open();
+    let accepted = 0;
+    for (let i = 0; i < 10; i++) {
+      accepted += stream.write(bytes(16_384));
+      end.connection.takeOutput();
+    }
+    expect(accepted).to.equal(65_535);
+    end.receive(rawWindow(1, 1_000));
+    expect(stream.write(bytes(1))).to.equal(0);
+    events.length = 0;
+    end.receive(rawWindow(0, 1_000));
+    expect(events).to.deep.equal(['writable']);
+    expect(stream.write(bytes(2_000))).to.equal(1_000);
+  });
+
+  it('says nothing to a stream whose writes were all accepted', () => {
+    const end = client(10);
+    const { stream, events } = end.open();
+    expect(stream.write(bytes(10))).to.equal(10);
+    end.receive(rawWindow(1, 10));
+    end.connection.takeOutput();
+    expect(events).to.deep.equal([]);
+  });
+
+  it('an end needs no window', () => {
+    const end = client(0);
+    const { stream } = end.open();
+    expect(stream.write(bytes(1))).to.equal(0);
+    stream.end();
+    const last = end.sent().at(-1);
+    expect(last).to.deep.include({ type: FRAME.DATA, flags: 1, streamId: 1 });
+  });
+
+  it('follows an initial window that changes while streams are open, below zero too', () => {
+    const end = client(100);
+    const { stream, events } = end.open();
+    expect(stream.write(bytes(80))).to.equal(80);
+    end.receive(rawSettings([4, 10]));
+    expect(stream.write(bytes(1))).to.equal(0);
+    // −70: 70 bytes of credit only reach zero.
+    end.receive(rawWindow(1, 70));
+    expect(events).to.deep.equal([]);
+    end.receive(rawSettings([4, 15]));
+    expect(events).to.deep.equal(['writable']);
+    expect(stream.write(bytes(50))).to.equal(5);
+    expect(end.open().stream.write(bytes(50))).to.equal(15);
+  });
+
+  it('takes the largest windows there are', () => {
+    const end = client(STREAM_ID_MAX);
+    end.open();
+    expect(end.end).to.equal(undefined);
+  });
+
+  const overflows: readonly [string, (end: Endpoint) => void][] = [
+    ['of a stream', end => end.receive(rawWindow(1, STREAM_ID_MAX))],
+    ['of the connection', end => end.receive(rawWindow(0, STREAM_ID_MAX))],
+    ['named in SETTINGS', end => end.receive(rawSettings([4, 2 ** 31]))],
+    [
+      'that SETTINGS makes of an update',
+      end => end.receive(rawWindow(1, STREAM_ID_MAX - 10), rawSettings([4, 11])),
+    ],
+  ];
+  for (const [title, act] of overflows) {
+    it(`a window ${title} over 2^31-1 ends the connection`, () => {
+      const end = client(10, 65_535);
+      end.open();
+      act(end);
+      expect(end.failure).to.equal(H2.FLOW_CONTROL_ERROR);
+    });
+  }
+
+  describe('shares', () => {
+    it("an output: one stream fills only its own part of it, and gets the next output's", () => {
+      const end = client(STREAM_ID_MAX);
+      const [bulk, small] = [end.open(), end.open()];
+      expect(bulk.stream.write(bytes(1_000_000))).to.equal(STREAM_OUTPUT_BYTES_MAX);
+      expect(small.stream.write(bytes(100))).to.equal(100);
+      expect(bulk.events).to.deep.equal([]);
+      end.connection.takeOutput();
+      expect(bulk.events).to.deep.equal(['writable']);
+      expect(small.events).to.deep.equal([]);
+      expect(bulk.stream.write(bytes(1_000_000))).to.equal(STREAM_OUTPUT_BYTES_MAX);
+    });
+
+    it('an output that is full, in turns once it is taken', () => {
+      const end = client(STREAM_ID_MAX);
+      const streams = Array.from({ length: 8 }, () => end.open());
+      for (const { stream } of streams) stream.write(bytes(1_000_000));
+      expect(end.connection.takeOutput().length).to.be.lessThan(OUTPUT_DATA_BYTES_MAX + 1_000);
+      for (const { stream } of streams) stream.write(bytes(TURN_BYTES));
+      expect(Object.keys(dataOf(end.sent()))).to.have.length(8);
+    });
+
+    it('a short connection window, one frame each in the order they asked', () => {
+      const end = greeted('client', [[4, STREAM_ID_MAX]]);
+      const filler = end.open();
+      filler.stream.write(bytes(65_535));
+      filler.stream.end();
+      const greedy = Array.from({ length: 5 }, () => end.open());
+      for (const recorder of greedy) {
+        recorder.whenWritable = () => recorder.stream.write(bytes(1_000_000));
+        expect(recorder.stream.write(bytes(1_000_000))).to.equal(0);
+      }
+      end.connection.takeOutput();
+      end.receive(rawWindow(0, 3 * TURN_BYTES));
+      const turns = TURN_BYTES;
+      expect(dataOf(end.sent())).to.deep.equal({ 3: turns, 5: turns, 7: turns });
+      end.receive(rawWindow(0, 3 * TURN_BYTES));
+      expect(dataOf(end.sent())).to.deep.equal({ 9: turns, 11: turns, 3: turns });
+    });
+
+    it('a turn only among those who still want one', () => {
+      const end = greeted('client', [[4, STREAM_ID_MAX]]);
+      end.open().stream.write(bytes(65_535));
+      const waiting = [end.open(), end.open(), end.open()];
+      const [reset, idle, busy] = waiting as [StreamRecorder, StreamRecorder, StreamRecorder];
+      for (const { stream } of waiting) stream.write(bytes(1));
+      busy.whenWritable = () => busy.stream.write(bytes(50_000));
+      reset.stream.reset(H2.CANCEL);
+      end.connection.takeOutput();
+      end.receive(rawWindow(0, 50_000));
+      expect(reset.events).to.deep.equal([]);
+      expect(idle.events).to.deep.equal(['writable']);
+      expect(dataOf(end.sent())).to.deep.equal({ 7: 50_000 });
+    });
+  });
+});
+
+describe('receiving', () => {
+  it('gives credit in steps of half a window, for the stream and the connection', () => {
+    const { client: near, server, settle } = connectedPair();
+    const { stream } = near.open();
+    settle();
+    const updates: number[] = [];
+    for (let sent = 0; sent < CONNECTION_WINDOW_BYTES; sent += 16_384) {
+      stream.write(bytes(16_384));
+      server.receive(near.connection.takeOutput());
+      const output = server.connection.wantsWrite ? server.sent() : [];
+      for (const frame of output) updates.push(frame.streamId);
+      near.receive(rawWindow(1, 16_384), rawWindow(0, 16_384));
+    }
+    const perStream = CONNECTION_WINDOW_BYTES / (STREAM_WINDOW_BYTES / 2);
+    expect(updates.filter(id => id === 1)).to.have.length(perStream);
+    expect(updates.filter(id => id === 0)).to.have.length(2);
+  });
+
+  it('a slow reader stalls only itself', () => {
+    const { client: near, server, settle } = connectedPair();
+    const slow = Array.from({ length: 12 }, () => near.open());
+    settle();
+    for (const recorder of server.accepted) recorder.consumes = false;
+    for (const { stream } of slow) {
+      for (let i = 0; i < 8; i++) {
+        stream.write(bytes(STREAM_OUTPUT_BYTES_MAX));
+        settle();
+      }
+    }
+    for (const recorder of server.accepted) {
+      expect(recorder.received.length).to.equal(STREAM_WINDOW_BYTES);
+    }
+    const lively = near.open();
+    settle();
+    for (let i = 0; i < 100; i++) {
+      expect(lively.stream.write(bytes(50_000))).to.equal(50_000);
+      settle();
+    }
+  });
+
+  it('holds no more unread bytes than the connection may, and goes on once they are read', () => {
+    const { client: near, server, settle } = connectedPair();
+    const streams = Array.from({ length: 60 }, () => near.open());
+    settle();
+    for (const recorder of server.accepted) recorder.consumes = false;
+    const unread = (): number =>
+      server.accepted.reduce((sum, { received }) => sum + received.length, 0);
+    for (const recorder of streams) {
+      const write = (): unknown => recorder.stream.write(bytes(STREAM_WINDOW_BYTES));
+      recorder.whenWritable = write;
+      write();
+      settle();
+    }
+    expect(unread()).to.be.at.most(CONNECTION_UNREAD_BYTES_MAX);
+    expect(unread()).to.be.greaterThan(CONNECTION_UNREAD_BYTES_MAX - CONNECTION_WINDOW_BYTES);
+    const before = unread();
+    // Closing counts as reading, whoever does it.
+    for (const recorder of server.accepted.slice(0, 30)) recorder.stream.reset(H2.CANCEL);
+    settle();
+    expect(unread()).to.be.greaterThan(before);
+  });
+
+  it('still counts what is read after the end of the stream', () => {
+    const { client: near, server, settle } = connectedPair();
+    for (let i = 0; i < 100; i++) {
+      const { stream } = near.open();
+      settle();
+      const far = server.accepted.at(-1)!;
+      far.consumes = false;
+      for (let sent = 0; sent < STREAM_WINDOW_BYTES; ) {
+        sent += stream.write(bytes(STREAM_WINDOW_BYTES - sent));
+        settle();
+      }
+      stream.end();
+      far.stream.end();
+      settle();
+      expect(far.stream.state).to.equal('closed');
+      far.stream.consumed(STREAM_WINDOW_BYTES);
+      far.stream.consumed(STREAM_WINDOW_BYTES);
+    }
+  });
+
+  it('a peer that sends beyond the window of a stream ends the connection', () => {
+    for (const extra of [0, 1]) {
+      const server = greeted('server');
+      server.whenStream = (_stream, recorder) => {
+        recorder.consumes = false;
+      };
+      server.receive(rawHeaders(1, rawConnect()));
+      for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += 16_384) {
+        server.receive(rawData(1, 'x'.repeat(16_384)));
+      }
+      server.receive(rawData(1, 'x'.repeat(extra)));
+      expect(server.failure).to.equal(extra === 0 ? undefined : H2.FLOW_CONTROL_ERROR);
+    }
+  });
+
+  it('a peer that sends beyond the window of the connection ends it', () => {
+    const server = greeted('server');
+    server.whenStream = (_stream, recorder) => {
+      recorder.consumes = false;
+    };
+    for (let id = 1; id < 200 && server.end === undefined; id += 2) {
+      server.receive(rawHeaders(id, rawConnect()));
+      for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += 16_384) {
+        server.receive(rawData(id, 'x'.repeat(16_384)));
+      }
+    }
+    expect(server.failure).to.equal(H2.FLOW_CONTROL_ERROR);
+  });
+});
