@@ -224,11 +224,12 @@ export class Http2Connection {
     this.#receiver.countIdleFrame(SETTINGS_COST);
     const { role, handler } = this.#options;
     const settings = parseSettings(payload, role === 'server' ? 'client' : 'server');
+    // Before any DATA that the new windows let out: a sender may count by the old ones until it sees this.
+    this.#frames.settingsAck();
     this.#table.setOwnStreamsMax(settings.streamsMax);
     if (settings.initialWindowBytes !== undefined) {
       this.#sender.setInitialWindow(settings.initialWindowBytes, this.#table.all());
     }
-    this.#frames.settingsAck();
     handler.onSettled();
   }
 

@@ -105,6 +105,16 @@ describe('sending', () => {
     expect(end.open().stream.write(bytes(50))).to.equal(15);
   });
 
+  it('acknowledges larger windows before it uses them', () => {
+    const end = client(0);
+    const recorder = end.open();
+    recorder.stream.write(bytes(5));
+    recorder.whenWritable = () => recorder.stream.write(bytes(5));
+    end.connection.takeOutput();
+    end.receive(rawSettings([4, 5]));
+    expect(end.sent().map(({ type }) => type)).to.deep.equal([FRAME.SETTINGS, FRAME.DATA]);
+  });
+
   it('takes the largest windows there are', () => {
     const end = client(STREAM_ID_MAX);
     end.open();
