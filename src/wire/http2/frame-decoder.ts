@@ -124,7 +124,7 @@ export class FrameDecoder {
   }
 
   #readHeader(bytes: Buffer, at: number): void {
-    const length = bytes.readUIntBE(at, 3);
+    const length = bytes.readUInt32BE(at) >>> 8;
     const type = bytes[at + 3] ?? 0;
     const flags = bytes[at + 4] ?? 0;
     // The reserved bit is ignored (RFC 9113 §4.1).

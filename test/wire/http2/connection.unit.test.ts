@@ -5,6 +5,7 @@ import { describe, it } from 'mocha';
 import { H2 } from '../../../src/wire/http2/error-codes.ts';
 import { FRAME } from '../../../src/wire/http2/frames.ts';
 import {
+  CONNECTION_UNREAD_BYTES_MAX,
   CONNECTION_WINDOW_BYTES,
   STREAMS_BEFORE_SETTINGS_MAX,
   STREAMS_MAX,
@@ -110,7 +111,7 @@ describe('a connection', () => {
     client.receive(rawHeaders(1, OK_BLOCK));
     near.stream.reset(H2.CANCEL);
     client.sent();
-    for (let sent = 0; sent < CONNECTION_WINDOW_BYTES; sent += 16_000) {
+    for (let sent = 0; sent < CONNECTION_UNREAD_BYTES_MAX * 1.5; sent += 16_000) {
       client.receive(rawData(1, 'x'.repeat(16_000)));
     }
     client.receive(rawData(1, '', true), rawFrame(8, 0, 1, u32(5)), rawRst(1, 8));

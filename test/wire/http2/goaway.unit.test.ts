@@ -50,6 +50,13 @@ describe('a connection goes away', () => {
     expect(server.accepted).to.have.length(1);
   });
 
+  it('as a server: only when it was asked to, whatever a peer pretends to answer', () => {
+    const server = greeted('server');
+    server.receive(rawFrame(6, 1, 0, Buffer.from('shutdown')), rawHeaders(1, rawConnect()));
+    expect(server.accepted).to.have.length(1);
+    expect(server.sent().map(frame => frame.type)).to.not.include(FRAME.GOAWAY);
+  });
+
   it('as a client: opens no more and ends after the last stream', () => {
     const { client, server, settle } = connectedPair();
     const near = client.open();

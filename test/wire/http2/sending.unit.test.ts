@@ -71,6 +71,16 @@ describe('sending', () => {
     expect(events).to.deep.equal([]);
   });
 
+  it('says nothing more to a stream that was ended', () => {
+    const end = client(10, 65_535);
+    const { stream, events } = end.open();
+    expect(stream.write(bytes(11))).to.equal(10);
+    stream.end();
+    end.receive(rawWindow(1, 10));
+    end.connection.takeOutput();
+    expect(events).to.deep.equal([]);
+  });
+
   it('an end needs no window', () => {
     const end = client(0);
     const { stream } = end.open();
