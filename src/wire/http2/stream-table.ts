@@ -90,10 +90,11 @@ export class StreamTable implements StreamLink {
 
   /** Only while `hasRoomForOwn`. */
   open(head: RequestHead, handler: StreamHandler): LiveStream {
+    const list = requestList(head);
     const stream = this.#add(this.#nextOwnId, head);
     this.#nextOwnId += 2;
     stream.handler = handler;
-    this.#sendHeaders(stream, requestList(head), false);
+    this.#sendHeaders(stream, list, false);
     return stream;
   }
 
@@ -123,8 +124,8 @@ export class StreamTable implements StreamLink {
     if (stream.state === 'closed') return;
     assert(this.role === 'server' && stream.status === undefined, 'a second answer to a stream');
     assert(head.status >= 200, 'an answer that is not final');
-    stream.status = head.status;
     this.#sendHeaders(stream, responseList(head), endStream);
+    stream.status = head.status;
     if (endStream) this.#localEnd(stream);
   }
 
