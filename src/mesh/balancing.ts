@@ -26,9 +26,21 @@ export function chooseEndpoint(
   const untried = endpoints.filter(endpoint => !excluded.has(endpoint.hash));
   const inService = untried.filter(endpoint => !isEjected(endpoint.hash));
   const candidates = inService.length > 0 ? inService : untried;
-  const best = Math.min(...candidates.map(endpoint => endpoint.priority));
-  const level = candidates.filter(endpoint => endpoint.priority === best);
+  const level = bestLevel(candidates);
   return level[turn % level.length];
+}
+
+export function bestLevel(endpoints: readonly UpstreamEndpoint[]): readonly UpstreamEndpoint[] {
+  const best = Math.min(...endpoints.map(endpoint => endpoint.priority));
+  return endpoints.filter(endpoint => endpoint.priority === best);
+}
+
+/**
+ * Which of an endpoint's addresses has its turn, before the division by how many it has. Slower than the
+ * turn of endpoints, or two endpoints would each keep to one of two addresses.
+ */
+export function addressTurn(turn: number, endpoints: number): number {
+  return Math.floor(turn / endpoints);
 }
 
 export interface Target {
@@ -50,9 +62,8 @@ export function chooseTarget(
     excluded: new Set(tried.map(target => target.endpoint.hash)),
   });
   if (fresh !== undefined) {
-    // Slower than the turn of endpoints, or two endpoints would each keep to one of two addresses.
-    const lap = Math.floor(selection.turn / endpoints.length);
-    const address = fresh.addresses[lap % fresh.addresses.length];
+    const at = addressTurn(selection.turn, endpoints.length) % fresh.addresses.length;
+    const address = fresh.addresses[at];
     return address === undefined ? undefined : { endpoint: fresh, address };
   }
   for (const { endpoint } of tried) {

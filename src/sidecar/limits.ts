@@ -1,14 +1,21 @@
-/** What the sidecar bounds, and what happens at the bound. */
+/**
+ * What the sidecar bounds, and what happens at the bound. Heads, bodies, frames, windows and floods have
+ * theirs in wire/http1/limits.ts and wire/http2/limits.ts.
+ */
 
-// HTTP/1.1 heads, both directions.
-/** Header fields of one message; more is answered 431 (M9: Node drops what is over its own limit). */
-export const HEADER_FIELDS_MAX = 100;
-/** Request line and header fields together; more is answered 431. */
-export const HEADER_BYTES_MAX = 16 * 1024;
-/** From the first byte of a request to the end of its head; then 408. */
+// HTTP/1.1, both directions.
+/** From the first byte of a connection or a request to the end of its head; then 408. */
 export const HEADERS_TIMEOUT_MS = 15_000;
-/** An idle keep-alive connection of the application; then it is closed. */
+/** A connection or stream between two requests; then it is ended. */
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** How long what a refused client still sends is read and dropped; then its connection is reset. */
+export const LINGER_MS = 2_000;
+/** Interim (1xx) answers to one request; more is an answer that makes no sense, 502. */
+export const INTERIM_RESPONSES_MAX = 16;
+/** Of a request's body, kept while no answer has come; a request with more is not sent elsewhere. */
+export const REPLAY_BYTES_MAX = 64 * 1024;
+/** Timeouts of connections are looked at this often. */
+export const SWEEP_MS = 1_000;
 
 // Outbound.
 /** Connections of the application to one outbound listener; the next one is closed. */
@@ -23,24 +30,32 @@ export const HANDSHAKE_TIMEOUT_MS = 3_000;
 export const CONNECT_ANSWER_TIMEOUT_MS = 3_000;
 /** A ping on each session this often; one not answered before the next closes the session. */
 export const SESSION_PING_MS = 5_000;
+/** Streams of one session that wait for their next exchange, for each authority; one more is ended. */
+export const IDLE_STREAMS_MAX = 256;
+/**
+ * A stream waiting for its next exchange; then it is ended. Shorter than KEEP_ALIVE_TIMEOUT_MS, after which
+ * the far side ends it: an exchange must not begin on a stream that is being ended.
+ */
+export const IDLE_STREAM_TIMEOUT_MS = 30_000;
 
 // Inbound.
 /** TLS connections from other sidecars; the next one is closed. */
 export const INBOUND_CONNECTIONS_MAX = 2_000;
 /** From accept to a verified peer; then the connection is closed. */
 export const INBOUND_HANDSHAKE_TIMEOUT_MS = 5_000;
-/** Open CONNECT streams of one connection; the next one is refused (RST_STREAM) and tried elsewhere. */
-export const STREAMS_PER_CONNECTION_MAX = 1_000;
-/** Decoded header list of one CONNECT; more ends the connection. */
-export const HEADER_LIST_BYTES_MAX = 8 * 1024;
-/** Connect to the application; then the CONNECT is answered 503. */
+/** Connect to the application; then the CONNECT is answered 503, or the request given back. */
 export const APPLICATION_CONNECT_TIMEOUT_MS = 1_000;
+/**
+ * A connection to the application is used again only this long after its last answer: servers close idle
+ * ones (Node's after 5 s), and a request that meets the close on its way is lost.
+ */
+export const APPLICATION_REUSE_MS = 2_000;
 
-// HTTP/2, both ends.
-/** Unread bytes held for one stream; then its sender waits. */
-export const STREAM_WINDOW_BYTES = 256 * 1024;
-/** Bytes in flight on one session; unread ones count towards their stream only. */
-export const SESSION_WINDOW_BYTES = 4 * 1024 * 1024;
+// The tunnel, both ends.
+/** Output given to a TLS socket that it has not sent yet; beyond it no more is taken from the streams. */
+export const UNSENT_BYTES_MAX = 64 * 1024;
+/** From our end of a channel or connection to the peer's; then it is reset. */
+export const END_TIMEOUT_MS = 3_000;
 
 // The process.
 /** How long a stop waits for calls in flight unless `drain` says otherwise; then they are cut. */

@@ -3,16 +3,16 @@
 import type { ClusterName, WorkloadName } from '../mesh/names.ts';
 import { serviceHost } from '../mesh/service.ts';
 import type { SpiffeId } from '../mesh/spiffe-id.ts';
-import type { Upstream } from '../mesh/upstream.ts';
+import type { Upstream, UpstreamEndpoint } from '../mesh/upstream.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { ConnectionRefusal } from '../trust-federation/peer-listener.ts';
+import type { AcceptedPeer } from '../trust-federation/verify.ts';
 import type { AnswerCode } from './http/answer.ts';
-import type { InboundRequest } from './inbound/http.ts';
 import type { InboundService } from './inbound/services.ts';
-import type { StreamRefusal } from './inbound/streams.ts';
-import type { SidecarMetrics } from './metrics.ts';
+import type { InboundRequest, StreamRefusal } from './inbound/streams.ts';
+import type { BoundFigures, SidecarMetrics } from './metrics.ts';
 import type { FailedAttempt } from './outbound/caller.ts';
-import type { OutboundCall } from './outbound/http-listener.ts';
+import type { OutboundCall } from './outbound/mesh-hop.ts';
 
 export interface ReporterOptions {
   readonly metrics: SidecarMetrics;
@@ -27,32 +27,26 @@ const UNKNOWN = 'unknown';
 
 export class Reporter {
   readonly #options: ReporterOptions;
+  /** Of each endpoint that was called; they go with the agent's word of it. */
+  #byEndpoint = new WeakMap<UpstreamEndpoint, BoundFigures>();
+  #identity: SpiffeId;
+  readonly #unreached: BoundFigures;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+    this.#identity = options.identity();
+    this.#unreached = this.#bindOutbound(undefined, undefined);
   }
 
-  outboundCall(call: OutboundCall): void {
-    const { metrics, log, cluster, workload, identity } = this.#options;
-    const { upstream, reached, status, durationMs } = call;
+  outboundCall({ head, upstream, reached, status, durationMs }: OutboundCall): void {
     const endpoint = reached?.target.endpoint;
-    metrics.request(
-      {
-        reporter: 'source',
-        source_workload: workload,
-        source_cluster: cluster,
-        source_principal: identity(),
-        destination_service: upstream?.host ?? UNKNOWN,
-        destination_workload: endpoint?.workload ?? UNKNOWN,
-        destination_cluster: endpoint?.cluster ?? UNKNOWN,
-        response_code: String(status),
-      },
-      durationMs,
-    );
+    this.#outboundFigures(upstream, endpoint).add(status, durationMs);
+    const { log } = this.#options;
+    if (!log.isLevelEnabled('debug')) return;
     log.debug(
       {
-        method: call.method,
-        authority: call.authority,
+        method: head.method,
+        authority: head.host,
         status,
         durationMs,
         workload: endpoint?.workload,
@@ -92,24 +86,25 @@ export class Reporter {
     this.#options.log.debug({ reason, ...fields }, 'inbound refused');
   }
 
-  inboundRequest(request: InboundRequest): void {
-    const { metrics, log, cluster, workload } = this.#options;
-    const { service, peer, status, durationMs } = request;
-    metrics.request(
-      {
-        reporter: 'destination',
-        source_workload: UNKNOWN,
-        source_cluster: UNKNOWN,
-        source_principal: peer.id,
-        destination_service: hostOf(service),
-        destination_workload: workload,
-        destination_cluster: cluster,
-        response_code: String(status),
-      },
-      durationMs,
-    );
+  inboundFigures(service: InboundService, peer: AcceptedPeer): BoundFigures {
+    const { metrics, cluster, workload } = this.#options;
+    return metrics.requests.bind({
+      reporter: 'destination',
+      source_workload: UNKNOWN,
+      source_cluster: UNKNOWN,
+      source_principal: peer.id,
+      destination_service: hostOf(service),
+      destination_workload: workload,
+      destination_cluster: cluster,
+    });
+  }
+
+  inboundRequest({ method, service, peer, figures, status, durationMs }: InboundRequest): void {
+    figures.add(status, durationMs);
+    const { log } = this.#options;
+    if (!log.isLevelEnabled('debug')) return;
     log.debug(
-      { method: request.method, service: hostOf(service), peer: peer.id, status, durationMs },
+      { method, service: hostOf(service), peer: peer.id, status, durationMs },
       'inbound request',
     );
   }
@@ -118,6 +113,42 @@ export class Reporter {
     this.#options.metrics.tcpConnections.inc({
       reporter: 'destination',
       destination_service: hostOf(service),
+    });
+  }
+
+  #outboundFigures(
+    upstream: Upstream | undefined,
+    endpoint: UpstreamEndpoint | undefined,
+  ): BoundFigures {
+    const identity = this.#options.identity();
+    if (identity !== this.#identity) {
+      this.#identity = identity;
+      this.#byEndpoint = new WeakMap();
+    }
+    if (endpoint === undefined) {
+      return upstream === undefined ? this.#unreached : this.#bindOutbound(upstream, undefined);
+    }
+    let figures = this.#byEndpoint.get(endpoint);
+    if (figures === undefined) {
+      figures = this.#bindOutbound(upstream, endpoint);
+      this.#byEndpoint.set(endpoint, figures);
+    }
+    return figures;
+  }
+
+  #bindOutbound(
+    upstream: Upstream | undefined,
+    endpoint: UpstreamEndpoint | undefined,
+  ): BoundFigures {
+    const { metrics, cluster, workload } = this.#options;
+    return metrics.requests.bind({
+      reporter: 'source',
+      source_workload: workload,
+      source_cluster: cluster,
+      source_principal: this.#identity,
+      destination_service: upstream?.host ?? UNKNOWN,
+      destination_workload: endpoint?.workload ?? UNKNOWN,
+      destination_cluster: endpoint?.cluster ?? UNKNOWN,
     });
   }
 }

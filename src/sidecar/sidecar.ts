@@ -13,7 +13,6 @@ import { createMetrics } from '../runtime/metrics.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
 import type { SidecarConfig } from './config.ts';
-import { InboundHttp } from './inbound/http.ts';
 import { InboundListener } from './inbound/listener.ts';
 import { StreamHandler } from './inbound/streams.ts';
 import { DRAIN_MS } from './limits.ts';
@@ -110,12 +109,10 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   const streams = new StreamHandler({
     cluster: config.cluster,
     services: config.inbound.services.map(({ service, ...rest }) => ({ ...service, ...rest })),
-    http: new InboundHttp({
-      identity: () => identity.current().id,
-      now,
-      onRefused: code => reporter.inboundRefused(code),
-      onRequest: request => reporter.inboundRequest(request),
-    }),
+    identity: () => identity.current().id,
+    now,
+    figuresOf: (service, peer) => reporter.inboundFigures(service, peer),
+    onRequest: request => reporter.inboundRequest(request),
     onRefused: (reason, authority, peer) =>
       reporter.inboundRefused(reason, { authority, peer: peer.id }),
     onTcp: service => reporter.inboundTcp(service),

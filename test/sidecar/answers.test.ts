@@ -116,7 +116,7 @@ describe('the answer of the outbound sidecar itself', () => {
       `GET / HTTP/1.1\r\nHost: ${host}\r\nA: b\r\n c\r\n\r\n`,
       `GET / HTTP/1.1\nHost: ${host}\n\n`,
       `POST / HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\na`,
-      'hello\r\n\r\n',
+      'HELLO\r\n\r\n',
     ];
     const smuggled = `GET /smuggled HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
     for (const request of bad) {
@@ -128,6 +128,23 @@ describe('the answer of the outbound sidecar itself', () => {
     }
     expect(reached).to.deep.equal([]);
     expect((await call(web.outboundHttp, { host })).status).to.equal(200);
+  });
+
+  it('is 501, 505 or 414 for a method, a version or a target that is not served', async () => {
+    const { host, web } = pair;
+    for (const [line, status] of [
+      ['get / HTTP/1.1', 501],
+      ['GET / HTTP/2.0', 505],
+      [`GET /${'x'.repeat(9_000)} HTTP/1.1`, 414],
+      ['GET / HTTP/1.1', 200],
+    ] as const) {
+      const answer = await sendRaw(
+        web.outboundHttp,
+        `${line}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+      );
+      expect(answer).to.match(new RegExp(`^HTTP/1\\.1 ${status} `));
+    }
+    expect(reached).to.deep.equal(['/']);
   });
 
   it('is counted under its code', async () => {

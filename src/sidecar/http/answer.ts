@@ -3,23 +3,26 @@
  * closed list there, and in a JSON body the code again with what was found and what to do.
  */
 
-import type { ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { RequestRefusal } from '../../wire/http1/request-head.ts';
 
 const STATUS = {
   /** The request cannot be read in one way only. */
-  'bad-request': 400,
-  'method-refused': 405,
-  'request-timeout': 408,
-  'too-many-fields': 431,
+  'bad-request': [400, 'Bad Request'],
+  /** CONNECT. */
+  'method-refused': [405, 'Method Not Allowed'],
+  'request-timeout': [408, 'Request Timeout'],
+  'target-too-long': [414, 'URI Too Long'],
+  'too-many-fields': [431, 'Request Header Fields Too Large'],
   /** No service of the mesh has this name and port. */
-  'no-route': 404,
-  /** The service is known and has no endpoint. */
-  'no-endpoint': 503,
-  /** Endpoints were tried; the request reached no application. */
-  'upstream-unreachable': 503,
+  'no-route': [404, 'Not Found'],
   /** The request was on its way and the connection broke, or the answer made no sense. */
-  'upstream-failed': 502,
+  'upstream-failed': [502, 'Bad Gateway'],
+  'unknown-method': [501, 'Not Implemented'],
+  /** The service is known and has no endpoint. */
+  'no-endpoint': [503, 'Service Unavailable'],
+  /** Endpoints were tried; the request reached no application. */
+  'upstream-unreachable': [503, 'Service Unavailable'],
+  'unknown-version': [505, 'HTTP Version Not Supported'],
 } as const;
 
 export type AnswerCode = keyof typeof STATUS;
@@ -32,51 +35,41 @@ export interface Answer {
 }
 
 export function statusOf(code: AnswerCode): number {
-  return STATUS[code];
+  return STATUS[code][0];
 }
 
-/** The connection closes after it: whatever else is on it may belong to the refused request. */
-export function sendAnswer(response: ServerResponse, answer: Answer): void {
-  stopReading(response.req.socket);
-  const body = bodyOf(answer);
-  response.writeHead(STATUS[answer.code], [
-    ...headersOf(answer, body).flat(),
-    ...['Connection', 'close'],
-  ]);
-  response.end(body);
-}
-
-/** What else comes on this connection is nothing we serve; it closes after the answer on its way. */
-export function stopReading(socket: Duplex): void {
-  closing.add(socket);
-}
-
-export function isClosing(socket: Duplex): boolean {
-  return closing.has(socket);
-}
-const closing = new WeakSet<Duplex>();
-
-/** For a connection whose request never became one. */
-export function writeAnswer(socket: Duplex, answer: Answer): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const body = bodyOf(answer);
-  const head = headersOf(answer, body).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(
-    `HTTP/1.1 ${STATUS[answer.code]} ${answer.code}\r\n${head.join('')}Connection: close\r\n\r\n${body}`,
-  );
-}
-
-function bodyOf({ error, code, details }: Answer): string {
-  return `${JSON.stringify({ error, code, ...details })}\n`;
-}
-
-function headersOf(answer: Answer, body: string): readonly [string, string][] {
-  return [
-    ['Content-Type', 'application/json'],
-    ['Content-Length', String(Buffer.byteLength(body))],
-    ['x-isthmus-error', answer.code],
+/** Latin1. The connection closes after it: whatever else is on it may belong to the refused request. */
+export function writeAnswer({ code, error, details }: Answer, method: string | undefined): string {
+  const [status, reason] = STATUS[code];
+  const body = Buffer.from(`${JSON.stringify({ error, code, ...details })}\n`);
+  const head = [
+    `HTTP/1.1 ${status} ${reason}`,
+    'content-type: application/json',
+    `content-length: ${body.length}`,
+    `x-isthmus-error: ${code}`,
+    'connection: close',
   ];
+  return `${head.join('\r\n')}\r\n\r\n${method === 'HEAD' ? '' : body.toString('latin1')}`;
+}
+
+export function describeRefusal(reason: RequestRefusal): Answer {
+  switch (reason) {
+    case 'connect':
+      return {
+        code: 'method-refused',
+        error: 'CONNECT is not served here; send the request itself',
+      };
+    case 'target-too-large':
+      return { code: 'target-too-long', error: 'request target is over 8 KiB' };
+    case 'head-too-large':
+      return { code: 'too-many-fields', error: 'request head is over 16 KiB' };
+    case 'too-many-fields':
+      return { code: 'too-many-fields', error: 'request has more than 100 header fields' };
+    case 'bad-method':
+      return { code: 'unknown-method', error: 'request method is not written in capitals' };
+    case 'bad-version':
+      return { code: 'unknown-version', error: 'request is neither HTTP/1.1 nor HTTP/1.0' };
+    default:
+      return { code: 'bad-request', error: `request cannot be read in one way only: ${reason}` };
+  }
 }

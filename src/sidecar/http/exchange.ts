@@ -1,126 +1,253 @@
 /**
- * One HTTP/1.1 request and its response over an open byte stream: the tunnel in the outbound sidecar,
- * the application's socket in the inbound one.
+ * One request and its response between a client and the next hop, both channels.
  *
- * Bodies are streamed with backpressure both ways; an upgrade becomes a byte stream after 101 and not
- * a byte earlier (THREATS HTTP-08); a client that goes away takes the stream with it; an answer that
- * breaks off breaks off for the client too. The only place that knows node:http's client.
+ * Heads are written from the validated model; bodies are streamed with backpressure both ways. A response
+ * that breaks off breaks off for the client too. As long as nothing has come back, what was sent of the
+ * request is kept, within a bound, in case the next hop gives it back untouched. One object serves the
+ * requests of a connection one after another.
  */
 
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { abortStream, relay } from '../../runtime/relay.ts';
-import { HEADER_FIELDS_MAX } from '../limits.ts';
-import { sendAnswer } from './answer.ts';
-import { endToEnd, type Fields, type FlatFields, pairs } from './fields.ts';
-import { nextHopFields, type RequestHead } from './request-head.ts';
+import { CHUNKED, type Framing, UNTIL_CLOSE } from '../../wire/http1/framing.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
+import {
+  type HeadEdits,
+  type ResponseEdits,
+  writeRequestHead,
+  writeResponseHead,
+} from '../../wire/http1/write-head.ts';
+import { type Channel, type ChannelOwner, NO_BYTES } from '../bytes/channel.ts';
+import { INTERIM_RESPONSES_MAX, REPLAY_BYTES_MAX } from '../limits.ts';
+import { type BodyProgress, BodyRelay } from './body-relay.ts';
 
-export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  /** What the client sent after the head of an upgrade request. */
-  readonly early: Buffer;
-  readonly head: RequestHead;
-  readonly stream: Duplex;
-  readonly requestFields: Fields;
-  /** The response's end-to-end fields, as they go to the client. */
-  readonly responseFields: (fields: Fields) => Fields;
+export interface ExchangeOwner {
+  /** A response head is about to be written: last word on whether the client's connection goes on. */
+  keepsClient(): boolean;
+  responseEdits(): HeadEdits;
+  /** There is room for more of the request. */
+  onRequestWanted(): void;
+  /** The whole response has been sent. */
+  onResponse(): void;
+  /** The next hop speaks another protocol from here on; `early` is the first of it. */
+  onSwitched(early: Buffer): void;
+  /** There will be no (whole) response. */
+  onFailed(error: string, untouched: boolean): void;
 }
 
-/** Resolves with the response's status when the exchange is over; 502 when the next hop gave none. */
-export function exchange(parts: Exchange): Promise<number> {
-  const { request, response, head, stream } = parts;
-  return new Promise(resolve => {
-    const upstream = httpRequest({
-      createConnection: () => stream,
-      method: head.method,
-      path: head.target,
-      headers: nextHopFields(head, parts.requestFields),
-      setHost: false,
-    });
-    // 0 keeps every field, so that too many are seen and refused instead of silently dropped.
-    upstream.maxHeadersCount = 0;
-    let status = 502;
-    const fail = (error: string): void => {
-      abortStream(stream);
-      if (response.headersSent) abortStream(request.socket);
-      else sendAnswer(response, { code: 'upstream-failed', error });
+export type NextHopState =
+  /** At the end of a response, and it means to take another request. */
+  | 'reusable'
+  | 'finished'
+  /** In the middle of a message. */
+  | 'broken';
+
+export class Exchange implements ChannelOwner {
+  readonly #client: Channel;
+  readonly #owner: ExchangeOwner;
+  readonly #request = new BodyRelay();
+  readonly #response = new BodyRelay();
+  #nextHop: Channel | undefined;
+  #head: RequestHead | undefined;
+  /** Of the request's body, as it came; undefined once it cannot be sent again. */
+  #replay: Buffer[] | undefined;
+  #replayBytes = 0;
+  #held: Buffer | undefined;
+  #scanned = 0;
+  #interim = 0;
+  #status = 0;
+  #clientIsKept = false;
+  #isKept = false;
+
+  constructor(client: Channel, owner: ExchangeOwner) {
+    this.#client = client;
+    this.#owner = owner;
+  }
+
+  /** 0 until the response's head has come. */
+  get status(): number {
+    return this.#status;
+  }
+
+  get requestDone(): boolean {
+    return this.#request.done;
+  }
+
+  /** The request filled the next hop. */
+  get requestFull(): boolean {
+    return this.#request.full;
+  }
+
+  get canReplay(): boolean {
+    return this.#replay !== undefined && this.#status === 0;
+  }
+
+  /** The client was not told that its connection ends with this response. */
+  get clientIsKept(): boolean {
+    return this.#clientIsKept;
+  }
+
+  /** What there is left to do with the next hop. */
+  get nextHopState(): NextHopState {
+    if (this.#status === 0 || !this.#request.done || !this.#response.done) return 'broken';
+    return this.#isKept ? 'reusable' : 'finished';
+  }
+
+  /** Again for another next hop, after the first gave it back: then with what the first had been sent. */
+  start(head: RequestHead, edits: HeadEdits, nextHop: Channel): void {
+    const replay = this.#head === head ? this.#replay : undefined;
+    this.#head = head;
+    this.#nextHop = nextHop;
+    this.#held = undefined;
+    this.#scanned = 0;
+    this.#interim = 0;
+    this.#status = 0;
+    this.#isKept = false;
+    this.#request.begin(
+      writeRequestHead(head, edits),
+      head.framing,
+      head.framing.kind === 'chunked',
+    );
+    nextHop.attach(this);
+    if (replay !== undefined) for (const bytes of replay) this.#request.relay(bytes, 0, nextHop);
+    else {
+      this.#replay = [];
+      this.#replayBytes = 0;
+    }
+  }
+
+  /** Of the request's body, from `start` on. */
+  sendRequest(bytes: Buffer, start: number): BodyProgress {
+    const nextHop = this.#nextHop;
+    if (nextHop === undefined || this.#request.done) return start;
+    const progress = this.#request.relay(bytes, start, nextHop);
+    if (this.#replay !== undefined && start < bytes.length) {
+      const sent = bytes.subarray(start, typeof progress === 'number' ? progress : undefined);
+      this.#replayBytes += sent.length;
+      if (this.#replayBytes > REPLAY_BYTES_MAX) this.#replay = undefined;
+      else this.#replay.push(sent);
+    }
+    return progress;
+  }
+
+  onClientWritable(): void {
+    this.#nextHop?.resume();
+  }
+
+  /** The next hop, taken out of the exchange. */
+  detach(): Channel | undefined {
+    const nextHop = this.#nextHop;
+    this.#nextHop = undefined;
+    this.#head = undefined;
+    this.#replay = undefined;
+    this.#held = undefined;
+    return nextHop;
+  }
+
+  onData(bytes: Buffer): void {
+    this.#replay = undefined;
+    if (this.#status !== 0) this.#relayResponse(bytes, 0);
+    else this.#readHead(this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]));
+  }
+
+  onWritable(): void {
+    this.#owner.onRequestWanted();
+  }
+
+  onEnd(): void {
+    this.#isKept = false;
+    if (this.#status === 0) this.#fail('the connection closed before an answer');
+    else if (!this.#response.endOfInput(this.#client)) this.#fail('the answer broke off');
+    else this.#owner.onResponse();
+  }
+
+  onBroken(untouched: boolean): void {
+    this.#isKept = false;
+    const error =
+      this.#status === 0 ? 'the connection failed before an answer' : 'the answer broke off';
+    this.#owner.onFailed(error, untouched);
+  }
+
+  #fail(error: string): void {
+    this.#owner.onFailed(error, false);
+  }
+
+  #readHead(input: Buffer): void {
+    const asked = this.#head;
+    if (asked === undefined) return;
+    let at = 0;
+    for (;;) {
+      const parsed = parseResponseHead(input, at, input.length, asked, this.#scanned);
+      switch (parsed.kind) {
+        case 'incomplete':
+          this.#held = at === 0 ? input : input.subarray(at);
+          this.#scanned = parsed.scanned - at;
+          return;
+        case 'refused':
+          this.#fail(`the answer is not HTTP/1.1: ${parsed.reason}`);
+          return;
+        case 'head':
+          this.#scanned = 0;
+          at = parsed.next;
+          if (parsed.head.status >= 200 || parsed.head.status === 101) {
+            this.#held = undefined;
+            this.#begin(parsed.head, asked, input, at);
+            return;
+          }
+          if (++this.#interim > INTERIM_RESPONSES_MAX) {
+            this.#fail(`more than ${INTERIM_RESPONSES_MAX} interim answers`);
+            return;
+          }
+          // RFC 9110 §15.2: an HTTP/1.0 client knows no interim answers.
+          if (asked.minorVersion === 1) {
+            const text = writeResponseHead(parsed.head, this.#owner.responseEdits());
+            this.#client.send(text, NO_BYTES, 0, 0, '');
+          }
+      }
+    }
+  }
+
+  #begin(head: ResponseHead, asked: RequestHead, input: Buffer, at: number): void {
+    this.#status = head.status;
+    const framing = framingFor(asked, head);
+    const keeps = this.#owner.keepsClient() && framing.kind !== 'until-close';
+    this.#clientIsKept = keeps;
+    const edits: ResponseEdits = {
+      ...this.#owner.responseEdits(),
+      framing,
+      ...connectionEdit(asked, keeps),
     };
+    const text = writeResponseHead(head, edits);
+    if (head.upgrade !== undefined) {
+      this.#client.send(text, NO_BYTES, 0, 0, '');
+      this.#owner.onSwitched(input.subarray(at));
+      return;
+    }
+    this.#isKept = head.keepAlive;
+    this.#response.begin(text, head.framing, framing.kind === 'chunked');
+    this.#relayResponse(input, at);
+  }
 
-    upstream.on('continue', () => response.writeContinue());
-    upstream.on('response', answer => {
-      if (answer.rawHeaders.length / 2 > HEADER_FIELDS_MAX) {
-        fail(`the response has more than ${HEADER_FIELDS_MAX} header fields`);
-        return;
-      }
-      status = answer.statusCode ?? status;
-      sendResponse(answer, parts);
-    });
-    upstream.on('upgrade', (answer, _stream, early) => {
-      if (head.upgrade === undefined) {
-        fail('the response switches protocols, which was not asked for');
-        return;
-      }
-      status = 101;
-      switchProtocols(answer, early, parts);
-    });
-    upstream.on('error', error => {
-      // After the head, the response's own end says whether it was whole.
-      if (!response.headersSent) fail(`the connection failed before an answer: ${error.message}`);
-    });
-    response.on('close', () => {
-      if (!response.writableFinished && status !== 101) abortStream(stream);
-      resolve(status);
-    });
-    sendBody(request, upstream, head);
-    // It may have broken between its opening and here; then no event will come.
-    if (stream.destroyed) fail('the connection closed before the request was sent');
-    // Node dumps what is left of a request only when nobody has read of it.
-    response.on('finish', () => request.unpipe(upstream).resume());
-  });
+  #relayResponse(bytes: Buffer, start: number): void {
+    const progress = this.#response.relay(bytes, start, this.#client);
+    if (progress === 'refused') {
+      this.#fail('the body of the answer is malformed');
+      return;
+    }
+    if (this.#response.full) this.#nextHop?.pause();
+    if (progress === 'more') return;
+    // Taken for the next answer it would reach another caller (THREATS HTTP-09).
+    if (progress < bytes.length) this.#isKept = false;
+    this.#owner.onResponse();
+  }
 }
 
-function sendBody(
-  request: IncomingMessage,
-  upstream: NodeJS.WritableStream & { flushHeaders(): void },
-  head: RequestHead,
-): void {
-  upstream.flushHeaders();
-  if (head.body.kind === 'none') upstream.end();
-  else request.pipe(upstream);
+/** What the client can read: an HTTP/1.0 one knows no chunks, a later one needs no close. */
+function framingFor({ minorVersion }: RequestHead, { framing }: ResponseHead): Framing {
+  if (minorVersion === 0) return framing.kind === 'chunked' ? UNTIL_CLOSE : framing;
+  return framing.kind === 'until-close' ? CHUNKED : framing;
 }
 
-function sendResponse(answer: IncomingMessage, parts: Exchange): void {
-  const { request, response } = parts;
-  response.writeHead(
-    answer.statusCode ?? 502,
-    answer.statusMessage ?? '',
-    clientFields(answer, parts) as string[],
-  );
-  answer.on('error', () => abortStream(request.socket));
-  answer.pipe(response);
-}
-
-function clientFields(answer: IncomingMessage, parts: Exchange): FlatFields {
-  const fields = pairs(answer.rawHeaders);
-  const length = fields.filter(([name]) => name.toLowerCase() === 'content-length').slice(0, 1);
-  return [...length, ...parts.responseFields(endToEnd(fields))].flat();
-}
-
-function switchProtocols(answer: IncomingMessage, early: Buffer, parts: Exchange): void {
-  const { request, response, stream } = parts;
-  const fields: Fields = [
-    ['Connection', 'Upgrade'],
-    ['Upgrade', answer.headers.upgrade ?? ''],
-    ...parts.responseFields(endToEnd(pairs(answer.rawHeaders))),
-  ];
-  const client = request.socket;
-  response.detachSocket(client);
-  client.write(
-    `HTTP/1.1 101 Switching Protocols\r\n${fields.map(([n, v]) => `${n}: ${v}\r\n`).join('')}\r\n`,
-    'latin1',
-  );
-  if (early.length > 0) client.write(early);
-  if (parts.early.length > 0) stream.write(parts.early);
-  void relay(client, stream).then(() => response.emit('close'));
+function connectionEdit(asked: RequestHead, keeps: boolean): Pick<HeadEdits, 'connection'> {
+  if (!keeps) return { connection: 'close' };
+  return asked.minorVersion === 0 ? { connection: 'keep-alive' } : {};
 }

@@ -1,122 +1,131 @@
 /**
- * HTTP/1.1 inside a CONNECT stream: one request, checked like the application's own, with the caller's
- * verified identity in `x-forwarded-client-cert` (Envoy's format), on the connection already opened.
+ * HTTP/1.1 inside a CONNECT stream: each request checked like the application's own, with the caller's
+ * verified identity in `x-forwarded-client-cert` (Envoy's format), on a connection to the application that
+ * is kept from one request to the next.
+ *
+ * A request for which no connection can be had goes back to the caller untouched (REFUSED_STREAM), so that
+ * it may be tried elsewhere; never one of which the application has a byte.
  */
 
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { SpiffeId } from '../../mesh/spiffe-id.ts';
-import { abortStream } from '../../runtime/relay.ts';
-import type { AcceptedPeer } from '../../trust-federation/verify.ts';
-import { type AnswerCode, sendAnswer, statusOf } from '../http/answer.ts';
-import { exchange } from '../http/exchange.ts';
-import { withoutMeshFields } from '../http/fields.ts';
-import { checkRequestHead } from '../http/request-head.ts';
-import { createHttpServer } from '../http/server.ts';
-import { HEADERS_TIMEOUT_MS } from '../limits.ts';
-import type { InboundService } from './services.ts';
+import type { SocketAddress } from '../../mesh/address.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+import type { HeadEdits } from '../../wire/http1/write-head.ts';
+import { H2 } from '../../wire/http2/error-codes.ts';
+import type { Channel, ChannelOwner } from '../bytes/channel.ts';
+import { endQuietly } from '../bytes/end-quietly.ts';
+import type { SocketChannel } from '../bytes/socket-channel.ts';
+import type { StreamChannel } from '../bytes/stream-channel.ts';
+import type { AnswerCode } from '../http/answer.ts';
+import type { Conversation, NextHop } from '../http/conversation.ts';
+import type { NextHopState } from '../http/exchange.ts';
+import { MESH_FIELDS } from '../http/mesh-fields.ts';
+import { APPLICATION_REUSE_MS } from '../limits.ts';
+import { connectApplication } from './application.ts';
 
-/** A CONNECT stream that has been answered 200. */
-export interface AcceptedStream {
-  readonly stream: Duplex;
-  readonly application: Socket;
-  readonly service: InboundService;
-  readonly peer: AcceptedPeer;
-}
-
-/** One request as metrics and the access log see it. */
-export interface InboundRequest {
-  readonly method: string;
-  readonly service: InboundService;
-  readonly peer: AcceptedPeer;
-  readonly status: number;
-  readonly durationMs: number;
-}
-
-export interface InboundHttpOptions {
-  readonly identity: () => SpiffeId;
+export interface ApplicationHopOptions {
+  readonly conversation: Conversation;
+  readonly stream: StreamChannel;
+  readonly address: SocketAddress;
+  /** Says who the caller is. */
+  readonly requestEdits: HeadEdits;
   readonly now: () => number;
-  readonly onRefused: (code: AnswerCode) => void;
-  readonly onRequest: (request: InboundRequest) => void;
+  readonly onFinished: (head: RequestHead, status: number, durationMs: number) => void;
+  readonly onRefused: (code: AnswerCode | 'application-unreachable') => void;
 }
 
-export class InboundHttp {
-  readonly #options: InboundHttpOptions;
-  /** Listens on nothing: streams are handed to it. */
-  readonly #server: Server;
-  readonly #waiting = new WeakMap<Duplex, AcceptedStream & { readonly stopWaiting: () => void }>();
+const RESPONSE_EDITS: HeadEdits = { drop: MESH_FIELDS };
 
-  constructor(options: InboundHttpOptions) {
+export class ApplicationHop implements NextHop, ChannelOwner {
+  readonly #options: ApplicationHopOptions;
+  /** Between two requests. */
+  #kept: Channel | undefined;
+  #keptSinceMs: number;
+  #over = false;
+
+  constructor(options: ApplicationHopOptions, application: SocketChannel) {
     this.#options = options;
-    this.#server = createHttpServer(
-      (request, response, early) => void this.#serve(request, response, early),
-      options.onRefused,
-    );
+    this.#keptSinceMs = options.now();
+    this.#keep(application);
   }
 
-  serve(accepted: AcceptedStream): void {
-    const { stream, application } = accepted;
-    const onClose = (): void => {
-      clearTimeout(deadline);
-      abortStream(application);
-    };
-    // Node times heads only for servers that listen.
-    const deadline = setTimeout(() => abortStream(stream), HEADERS_TIMEOUT_MS);
-    stream.once('close', onClose);
-    const stopWaiting = (): void => {
-      clearTimeout(deadline);
-      stream.off('close', onClose);
-    };
-    this.#waiting.set(stream, { ...accepted, stopWaiting });
-    this.#server.emit('connection', stream);
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse, early: Buffer): Promise<void> {
-    const accepted = this.#waiting.get(request.socket);
-    // The application's connection was opened for one request; the stream ends with its answer.
-    if (accepted === undefined) return;
-    this.#waiting.delete(request.socket);
-    response.shouldKeepAlive = false;
-    accepted.stopWaiting();
-    const startedMs = this.#options.now();
-    const { peer, service } = accepted;
-    const status = await this.#forward(request, response, early, accepted);
-    this.#options.onRequest({
-      method: request.method ?? '',
-      service,
-      peer,
-      status,
-      durationMs: this.#options.now() - startedMs,
-    });
-  }
-
-  async #forward(
-    request: IncomingMessage,
-    response: ServerResponse,
-    early: Buffer,
-    { application, peer }: AcceptedStream,
-  ): Promise<number> {
-    const checked = checkRequestHead({
-      method: request.method ?? '',
-      target: request.url ?? '',
-      httpVersion: request.httpVersion,
-      rawHeaders: request.rawHeaders,
-    });
-    if (checked.kind === 'refused') {
-      this.#options.onRefused(checked.code);
-      application.destroy();
-      sendAnswer(response, { code: checked.code, error: checked.why });
-      return statusOf(checked.code);
+  route(): void {
+    const { conversation, address, requestEdits } = this.#options;
+    const kept = this.#takeKept();
+    if (kept !== undefined) {
+      conversation.forward(kept, requestEdits);
+      return;
     }
-    return exchange({
-      request,
-      response,
-      early,
-      head: checked.head,
-      stream: application,
-      requestFields: [['x-forwarded-client-cert', `By=${this.#options.identity()};URI=${peer.id}`]],
-      responseFields: withoutMeshFields,
+    connectApplication(address, application => {
+      if (this.#over) application?.abort();
+      else if (application !== undefined) conversation.forward(application, requestEdits);
+      else {
+        this.#options.onRefused('application-unreachable');
+        this.#options.stream.reset(H2.REFUSED_STREAM);
+        conversation.cut();
+      }
     });
+  }
+
+  reroute(): boolean {
+    return false;
+  }
+
+  release(application: Channel, state: NextHopState): void {
+    if (state === 'reusable' && !this.#over && !application.closed) {
+      this.#keptSinceMs = this.#options.now();
+      this.#keep(application);
+    } else if (state === 'broken') application.abort();
+    else endQuietly(application);
+  }
+
+  onOver(): void {
+    this.#over = true;
+    this.#drop();
+  }
+
+  onFinished(head: RequestHead, status: number, durationMs: number): void {
+    this.#options.onFinished(head, status, durationMs);
+  }
+
+  onRefused(code: AnswerCode): void {
+    this.#options.onRefused(code);
+  }
+
+  responseEdits(): HeadEdits {
+    return RESPONSE_EDITS;
+  }
+
+  // Of the connection that is kept: whatever comes of it was not asked for.
+  onData(): void {
+    this.#kept?.abort();
+    this.#kept = undefined;
+  }
+
+  onEnd(): void {
+    this.#drop();
+  }
+
+  onWritable(): void {}
+
+  onBroken(): void {
+    this.#kept = undefined;
+  }
+
+  #keep(application: Channel): void {
+    this.#kept = application;
+    application.attach(this);
+  }
+
+  #drop(): void {
+    if (this.#kept !== undefined) endQuietly(this.#kept);
+    this.#kept = undefined;
+  }
+
+  /** One that has long been idle may be about to be closed by the application, with a request on its way. */
+  #takeKept(): Channel | undefined {
+    if (this.#options.now() - this.#keptSinceMs > APPLICATION_REUSE_MS) this.#drop();
+    const kept = this.#kept;
+    this.#kept = undefined;
+    return kept?.closed === true ? undefined : kept;
   }
 }

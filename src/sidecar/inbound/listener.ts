@@ -5,7 +5,6 @@
  * certificate it was opened with, so that long streams do; its caller opens the next one under its next.
  */
 
-import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../../mesh/address.ts';
 import type { Collection } from '../../mesh/collection.ts';
@@ -17,14 +16,11 @@ import { anyIdentity } from '../../trust-federation/authorizer.ts';
 import { type ConnectionRefusal, PeerListener } from '../../trust-federation/peer-listener.ts';
 import type { SvidSource } from '../../trust-federation/svid.ts';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
-import {
-  HEADER_LIST_BYTES_MAX,
-  INBOUND_CONNECTIONS_MAX,
-  INBOUND_HANDSHAKE_TIMEOUT_MS,
-  SESSION_WINDOW_BYTES,
-  STREAM_WINDOW_BYTES,
-  STREAMS_PER_CONNECTION_MAX,
-} from '../limits.ts';
+import { Http2Connection } from '../../wire/http2/connection.ts';
+import type { Conversation } from '../http/conversation.ts';
+import { sweepEvery } from '../http/sweep.ts';
+import { INBOUND_CONNECTIONS_MAX, INBOUND_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
+import { FrameSocket, slabs } from '../tunnel/frame-socket.ts';
 import type { StreamHandler } from './streams.ts';
 
 export interface InboundListenerOptions {
@@ -40,7 +36,8 @@ export interface InboundListenerOptions {
 export class InboundListener {
   readonly #options: InboundListenerOptions;
   readonly #listener: PeerListener;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #connections = new Set<Http2Connection>();
+  readonly #conversations = new Set<Conversation>();
 
   constructor(options: InboundListenerOptions) {
     this.#options = options;
@@ -70,33 +67,39 @@ export class InboundListener {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const stopSweeping = sweepEvery(this.#conversations, this.#options.now);
     await aborted(signal);
     const closed = this.#listener.close();
-    // GOAWAY: callers open their next stream elsewhere, and this session ends with its last one.
-    for (const session of this.#sessions) session.close();
-    if (await settlesWithin(closed, this.#options.drainMs)) return;
-    this.#listener.cut();
+    // GOAWAY: callers open their next stream elsewhere, and this connection ends with its last one.
+    for (const connection of this.#connections) connection.goaway();
+    if (!(await settlesWithin(closed, this.#options.drainMs))) this.#listener.cut();
     await closed;
+    stopSweeping();
   }
 
   #serve(socket: TLSSocket, peer: AcceptedPeer): void {
-    const { onAccepted, streams } = this.#options;
+    const { onAccepted, streams, now } = this.#options;
     onAccepted();
-    const session = performServerHandshake(socket, {
-      settings: {
-        initialWindowSize: STREAM_WINDOW_BYTES,
-        maxConcurrentStreams: STREAMS_PER_CONNECTION_MAX,
-        maxHeaderListSize: HEADER_LIST_BYTES_MAX,
+    const serverName = serverNameOf(socket);
+    const mesh = { peer, serverName, conversations: this.#conversations };
+    const frames = new FrameSocket(socket);
+    const connection = new Http2Connection({
+      role: 'server',
+      slabs,
+      now,
+      handler: {
+        onStream: (stream, head) => streams.serve(stream, head, mesh),
+        onOutput: () => frames.scheduleFlush(),
+        onSettled: () => undefined,
+        onGoaway: () => undefined,
+        onEnded: () => {
+          this.#connections.delete(connection);
+          frames.end();
+        },
       },
     });
-    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
-    session.on('error', () => undefined);
-    const connection = { peer, serverName: serverNameOf(socket) };
-    session.on('stream', (stream, headers) => {
-      void streams.serve(stream, headers, connection);
-    });
+    this.#connections.add(connection);
+    frames.start(connection);
   }
 }
 

@@ -1,17 +1,25 @@
 /**
- * CONNECT streams from verified peers: each becomes one connection to the application.
+ * CONNECT streams from verified peers: each becomes a connection to the application.
  *
  * 200 is answered only once the application has accepted, so a caller that hears anything else knows
  * that nothing of its request arrived, and may try elsewhere.
  */
 
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { ClusterName } from '../../mesh/names.ts';
-import { relay } from '../../runtime/relay.ts';
+import type { SpiffeId } from '../../mesh/spiffe-id.ts';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
-import { writingBytesOnly } from '../tunnel/bytes-only.ts';
+import { fieldsOf } from '../../wire/http1/fields.ts';
+import type { RequestHead as ConnectHead } from '../../wire/http2/heads.ts';
+import type { Http2Stream, StreamHandler as StreamEvents } from '../../wire/http2/stream.ts';
+import { join } from '../bytes/join.ts';
+import type { SocketChannel } from '../bytes/socket-channel.ts';
+import { StreamChannel } from '../bytes/stream-channel.ts';
+import type { AnswerCode } from '../http/answer.ts';
+import { Conversation } from '../http/conversation.ts';
+import { MESH_FIELDS } from '../http/mesh-fields.ts';
+import type { BoundFigures } from '../metrics.ts';
 import { connectApplication } from './application.ts';
-import type { InboundHttp } from './http.ts';
+import { ApplicationHop } from './http.ts';
 import { findService, type InboundService, type LookupRefusal } from './services.ts';
 
 export type StreamRefusal = LookupRefusal | 'method-refused' | 'application-unreachable';
@@ -21,14 +29,33 @@ export interface MeshConnection {
   readonly peer: AcceptedPeer;
   /** Of the TLS handshake; empty when there was none. */
   readonly serverName: string;
+  /** The streams that carry HTTP, to be looked through now and then. */
+  readonly conversations: Set<Conversation>;
+}
+
+/** One request as metrics and the access log see it. */
+export interface InboundRequest {
+  readonly method: string;
+  readonly service: InboundService;
+  readonly peer: AcceptedPeer;
+  readonly figures: BoundFigures;
+  readonly status: number;
+  readonly durationMs: number;
 }
 
 export interface StreamHandlerOptions {
   readonly cluster: ClusterName;
   readonly services: readonly InboundService[];
-  readonly http: InboundHttp;
-  readonly onRefused: (reason: StreamRefusal, authority: string, peer: AcceptedPeer) => void;
+  readonly identity: () => SpiffeId;
+  readonly now: () => number;
+  readonly figuresOf: (service: InboundService, peer: AcceptedPeer) => BoundFigures;
+  readonly onRefused: (
+    reason: StreamRefusal | AnswerCode,
+    authority: string,
+    peer: AcceptedPeer,
+  ) => void;
   readonly onTcp: (service: InboundService) => void;
+  readonly onRequest: (request: InboundRequest) => void;
 }
 
 export class StreamHandler {
@@ -38,45 +65,66 @@ export class StreamHandler {
     this.#options = options;
   }
 
-  /** Never rejects. */
-  async serve(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    connection: MeshConnection,
-  ): Promise<void> {
-    const { cluster, services, http, onRefused, onTcp } = this.#options;
-    const authority = headers[':authority'] ?? '';
-    stream.on('error', () => undefined);
+  serve(stream: Http2Stream, head: ConnectHead, connection: MeshConnection): StreamEvents {
+    const { cluster, services, onRefused, onTcp } = this.#options;
+    const authority = head.authority ?? '';
+    const channel = new StreamChannel();
+    channel.open(stream);
     const refuse = (status: number, reason: StreamRefusal): void => {
       onRefused(reason, authority, connection.peer);
-      if (stream.destroyed || stream.closed) return;
-      stream.respond({ ':status': status, 'x-isthmus-error': reason }, { endStream: true });
+      stream.sendHeaders({ status, fields: [['x-isthmus-error', reason]] }, true);
+      channel.refuse();
     };
-    if (headers[':method'] !== 'CONNECT') {
+    if (head.method !== 'CONNECT') {
       refuse(405, 'method-refused');
-      return;
+      return channel;
     }
     const found = findService(services, cluster, authority, connection.serverName);
     if (found.kind === 'refused') {
       refuse(found.status, found.reason);
-      return;
+      return channel;
     }
     const { service } = found;
-    const application = await connectApplication(service.application);
-    if (application === undefined) {
-      refuse(503, 'application-unreachable');
-      return;
-    }
-    if (stream.destroyed || stream.closed) {
-      application.destroy();
-      return;
-    }
-    stream.respond({ ':status': 200 });
-    if (service.protocol === 'http') {
-      http.serve({ stream: writingBytesOnly(stream), application, service, peer: connection.peer });
-    } else {
-      onTcp(service);
-      await relay(stream, application);
-    }
+    connectApplication(service.application, application => {
+      if (application === undefined) refuse(503, 'application-unreachable');
+      else if (channel.closed) application.abort();
+      else {
+        stream.sendHeaders({ status: 200, fields: [] });
+        if (service.protocol === 'http') {
+          this.#serveHttp(channel, application, service, connection);
+        } else {
+          onTcp(service);
+          join(channel, application, () => undefined);
+        }
+      }
+    });
+    return channel;
+  }
+
+  #serveHttp(
+    stream: StreamChannel,
+    application: SocketChannel,
+    service: InboundService,
+    { peer, conversations }: MeshConnection,
+  ): void {
+    const { identity, now, figuresOf, onRefused, onRequest } = this.#options;
+    const conversation = new Conversation({ client: stream, now, endMeansGone: false });
+    const figures = figuresOf(service, peer);
+    const caller = fieldsOf(['x-forwarded-client-cert', `By=${identity()};URI=${peer.id}`]);
+    const hop = new ApplicationHop(
+      {
+        conversation,
+        stream,
+        address: service.application,
+        requestEdits: { drop: MESH_FIELDS, add: [caller] },
+        now,
+        onFinished: ({ method }, status, durationMs) =>
+          onRequest({ method, service, peer, figures, status, durationMs }),
+        onRefused: code => onRefused(code, service.name, peer),
+      },
+      application,
+    );
+    conversations.add(conversation);
+    conversation.start(hop);
   }
 }

@@ -34,6 +34,11 @@ export class HealthTable {
     else this.#failing.set(endpoint, after);
   }
 
+  /** No endpoint of any upstream is known to fail. */
+  get allInService(): boolean {
+    return this.#failing.size === 0;
+  }
+
   isEjected(endpoint: EndpointHash): boolean {
     return isEjected(this.#failing.get(endpoint) ?? HEALTHY, this.#now());
   }

@@ -5,8 +5,9 @@ import type { SocketAddress } from '../../mesh/address.ts';
 import type { Upstream } from '../../mesh/upstream.ts';
 import { settlesWithin } from '../../runtime/drain.ts';
 import { closeServer, listen } from '../../runtime/listen.ts';
-import { abortStream, relay } from '../../runtime/relay.ts';
 import { aborted } from '../../runtime/supervise.ts';
+import { join } from '../bytes/join.ts';
+import { SocketChannel } from '../bytes/socket-channel.ts';
 import { OUTBOUND_CONNECTIONS_MAX } from '../limits.ts';
 import type { Caller } from './caller.ts';
 
@@ -46,7 +47,7 @@ export class OutboundTcpListener {
     await aborted(signal);
     const closed = closeServer(this.#server);
     if (await settlesWithin(closed, this.#options.drainMs)) return;
-    for (const socket of this.#sockets) abortStream(socket);
+    for (const socket of this.#sockets) socket.resetAndDestroy();
     await closed;
   }
 
@@ -54,7 +55,7 @@ export class OutboundTcpListener {
     const upstream = this.#options.upstream();
     if (upstream === undefined) {
       this.#options.onRefused('no-route');
-      abortStream(socket);
+      socket.resetAndDestroy();
       return;
     }
     const left = new AbortController();
@@ -63,7 +64,7 @@ export class OutboundTcpListener {
     switch (outcome.kind) {
       case 'reached':
         this.#options.onOpened(upstream);
-        await relay(socket, outcome.stream);
+        join(new SocketChannel(socket), outcome.stream.channel, () => undefined);
         return;
       case 'no-endpoint':
         this.#options.onRefused('no-endpoint');
@@ -74,6 +75,6 @@ export class OutboundTcpListener {
       case 'aborted':
         break;
     }
-    abortStream(socket);
+    socket.resetAndDestroy();
   }
 }

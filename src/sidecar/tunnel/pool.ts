@@ -18,7 +18,7 @@ import type { Svid, SvidSource } from '../../trust-federation/svid.ts';
 import { peerChain } from '../../trust-federation/tls.ts';
 import { type AcceptedPeer, verifyPeer } from '../../trust-federation/verify.ts';
 import { dial } from './dial.ts';
-import { type StreamOutcome, TunnelSession } from './session.ts';
+import { type StreamOutcome, TunnelSession, type TunnelStream } from './session.ts';
 
 export interface SessionPoolOptions {
   readonly identity: SvidSource;
@@ -35,6 +35,8 @@ interface Slot {
   readonly svid: Svid;
   readonly bundle: TrustBundle;
   readonly session: Promise<TunnelSession>;
+  /** Once it is there. */
+  ready: TunnelSession | undefined;
 }
 
 export class SessionPool {
@@ -52,15 +54,20 @@ export class SessionPool {
     ];
   }
 
+  /** A stream that is open already, for the next exchange. `key` is the target's `sessionKey`. */
+  takeIdle(key: string, authority: string): TunnelStream | undefined {
+    return this.#slots.get(key)?.ready?.takeIdle(authority);
+  }
+
   /** A stream to the application behind the target's sidecar. Rejects when no session can be made. */
   async open(target: Target, authority: string, signal: AbortSignal): Promise<OpenedStream> {
-    const key = keyOf(target);
+    const key = sessionKey(target);
     const held = this.#slots.get(key);
     if (held !== undefined) {
       const opened = await openOn(held, authority, signal);
       // A session may die between two calls; finding out costs the call nothing but this.
       if (opened.outcome.kind === 'open' || opened.outcome.cause !== 'lost') return opened;
-      this.#forget(key, held);
+      this.#retire(key, held);
     }
     return openOn(this.#slots.get(key) ?? this.#connect(key, target), authority, signal);
   }
@@ -91,12 +98,15 @@ export class SessionPool {
         socket.destroy();
         throw new MeshError('PEER_REFUSED', peer.message, { details: { reason: peer.reason } });
       }
-      return new TunnelSession(socket, peer);
+      return new TunnelSession(socket, peer, now);
     });
-    const slot: Slot = { svid, bundle, session };
+    const slot: Slot = { svid, bundle, session, ready: undefined };
     this.#slots.set(key, slot);
     session.then(
-      opened => opened.onClose(() => this.#forget(key, slot)),
+      opened => {
+        slot.ready = opened;
+        opened.onClose(() => this.#forget(key, slot));
+      },
       () => this.#forget(key, slot),
     );
     return slot;
@@ -124,7 +134,8 @@ export class SessionPool {
   }
 }
 
-function keyOf({ endpoint, address }: Target): string {
+/** Calls to targets with one key share a session. */
+export function sessionKey({ endpoint, address }: Target): string {
   return `${formatAddress(address)} ${endpoint.sni} ${endpoint.spiffeId}`;
 }
 

@@ -1,25 +1,26 @@
 /**
- * One HTTP/2 session with another sidecar, and the CONNECT streams on it (the HBONE shape).
+ * One HTTP/2 connection to another sidecar, and the CONNECT streams on it (the HBONE shape).
  *
  * States: open → retired (no new streams, the open ones finish) → closed. A stream counts as reaching
- * the application only when the other side has answered 200; until then nothing was sent on it.
+ * the application only when the other side has answered 200; until then nothing is sent on it. From then
+ * on it is worth keeping: it carries one HTTP/1.1 exchange after another, and waits here in between.
  */
 
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { abortStream } from '../../runtime/relay.ts';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
+import { Http2Connection } from '../../wire/http2/connection.ts';
+import { endQuietly } from '../bytes/end-quietly.ts';
+import { StreamChannel } from '../bytes/stream-channel.ts';
 import {
   CONNECT_ANSWER_TIMEOUT_MS,
-  HEADER_LIST_BYTES_MAX,
+  IDLE_STREAM_TIMEOUT_MS,
+  IDLE_STREAMS_MAX,
   SESSION_PING_MS,
-  SESSION_WINDOW_BYTES,
-  STREAM_WINDOW_BYTES,
 } from '../limits.ts';
-import { writingBytesOnly } from './bytes-only.ts';
+import { FrameSocket, slabs } from './frame-socket.ts';
 
 export type StreamOutcome =
-  | { readonly kind: 'open'; readonly stream: ClientHttp2Stream }
+  | { readonly kind: 'open'; readonly stream: TunnelStream }
   | { readonly kind: 'failed'; readonly cause: StreamFailure; readonly reason: string };
 
 export type StreamFailure =
@@ -31,98 +32,178 @@ export type StreamFailure =
   /** The caller's signal. */
   | 'aborted';
 
+/** A stream that was answered 200, and how to give it back. */
+export interface TunnelStream {
+  readonly channel: StreamChannel;
+  readonly session: TunnelSession;
+  readonly authority: string;
+}
+
+interface IdleStream {
+  readonly stream: TunnelStream;
+  readonly sinceMs: number;
+}
+
 export class TunnelSession {
   readonly peer: AcceptedPeer;
-  readonly #session: ClientHttp2Session;
+  readonly #now: () => number;
+  readonly #frames: FrameSocket;
+  readonly #connection: Http2Connection;
+  /** The one used last is used next, so that those too many grow old. */
+  readonly #idle = new Map<string, IdleStream[]>();
   #retired = false;
+  #closed = false;
 
-  constructor(socket: TLSSocket, peer: AcceptedPeer) {
+  constructor(socket: TLSSocket, peer: AcceptedPeer, now: () => number) {
     this.peer = peer;
-    this.#session = connect('https://tunnel', {
-      createConnection: () => socket,
-      settings: {
-        enablePush: false,
-        initialWindowSize: STREAM_WINDOW_BYTES,
-        maxHeaderListSize: HEADER_LIST_BYTES_MAX,
+    this.#now = now;
+    this.#frames = new FrameSocket(socket);
+    this.#connection = new Http2Connection({
+      role: 'client',
+      slabs,
+      now,
+      handler: {
+        onOutput: () => this.#frames.scheduleFlush(),
+        onSettled: () => undefined,
+        onGoaway: () => this.retire(),
+        onEnded: () => this.#onEnded(),
       },
     });
-    this.#session.once('connect', () => this.#session.setLocalWindowSize(SESSION_WINDOW_BYTES));
-    // Every stream on it hears of the failure itself.
-    this.#session.on('error', () => undefined);
-    const ping = setInterval(() => this.#ping(), SESSION_PING_MS);
+    this.#frames.start(this.#connection);
+    const ping = setInterval(() => this.#checkLiveness(), SESSION_PING_MS);
     ping.unref();
-    this.#session.once('close', () => clearInterval(ping));
+    this.#frames.onClose(() => clearInterval(ping));
   }
 
   get usable(): boolean {
-    return !this.#retired && !this.#session.closed && !this.#session.destroyed;
+    return !this.#retired && !this.#closed;
   }
 
   onClose(listener: () => void): void {
-    this.#session.once('close', listener);
+    this.#frames.onClose(listener);
   }
 
-  /** No new streams; closes by itself after the last open one. */
+  /** No new exchanges; closes by itself after the last open stream. */
   retire(): void {
     if (this.#retired) return;
     this.#retired = true;
-    this.#session.close();
+    for (const waiting of this.#idle.values())
+      for (const { stream } of waiting) endQuietly(stream.channel);
+    this.#idle.clear();
+    this.#connection.goaway();
   }
 
   destroy(): void {
-    this.#session.destroy(undefined, constants.NGHTTP2_CANCEL);
+    this.#frames.destroy();
+  }
+
+  /** A stream that waits for its next exchange. */
+  takeIdle(authority: string): TunnelStream | undefined {
+    const waiting = this.#idle.get(authority);
+    for (;;) {
+      const stream = waiting?.pop()?.stream;
+      if (stream === undefined || !stream.channel.closed) return stream;
+    }
+  }
+
+  /** After an exchange that left the stream clean. */
+  giveBack(stream: TunnelStream): void {
+    const { channel, authority } = stream;
+    const waiting = this.#idle.get(authority) ?? [];
+    if (!this.usable || channel.closed || waiting.length >= IDLE_STREAMS_MAX) {
+      endQuietly(stream.channel);
+      return;
+    }
+    // An end, a break or a byte that nobody asked for makes it useless.
+    channel.attach(this.#watch(stream));
+    waiting.push({ stream, sinceMs: this.#now() });
+    this.#idle.set(authority, waiting);
   }
 
   /** Resolves once the other side has answered the CONNECT. Never rejects. */
   open(authority: string, signal: AbortSignal): Promise<StreamOutcome> {
-    if (!this.usable) {
-      return Promise.resolve({ kind: 'failed', cause: 'lost', reason: 'the session is closing' });
+    const channel = new StreamChannel();
+    const stream = this.usable
+      ? this.#connection.openStream({ method: 'CONNECT', authority, fields: [] }, channel)
+      : undefined;
+    if (stream === undefined) {
+      const reason = this.usable ? 'it takes no more streams' : 'the session is closing';
+      return Promise.resolve({ kind: 'failed', cause: 'lost', reason });
     }
-    const stream = this.#session.request(
-      { ':method': 'CONNECT', ':authority': authority },
-      { endStream: false },
-    );
-    stream.on('error', () => undefined);
+    channel.open(stream);
     return new Promise(resolve => {
       const finish = (outcome: StreamOutcome): void => {
         clearTimeout(deadline);
         signal.removeEventListener('abort', onAbort);
-        stream.off('close', onClose);
-        if (outcome.kind === 'failed') abortStream(stream);
+        if (outcome.kind === 'failed') channel.abort();
         resolve(outcome);
       };
       const fail = (cause: StreamFailure, reason: string): void =>
         finish({ kind: 'failed', cause, reason });
       const onAbort = (): void => fail('aborted', 'the caller went away');
-      const onClose = (): void => fail('lost', `the stream was closed (code ${stream.rstCode})`);
       const deadline = setTimeout(() => {
         this.retire();
         fail('timeout', `no answer within ${CONNECT_ANSWER_TIMEOUT_MS} ms`);
       }, CONNECT_ANSWER_TIMEOUT_MS);
-      stream.once('close', onClose);
-      stream.once('response', headers => {
-        const status = headers[':status'];
-        const error = headers['x-isthmus-error'];
-        if (status === 200) finish({ kind: 'open', stream: writingBytesOnly(stream) });
-        else fail('answered', String(error ?? `status ${String(status)}`));
+      channel.onceAnswered(head => {
+        if (head === undefined) fail('lost', 'the stream was closed before an answer');
+        else if (head.status === 200) {
+          finish({ kind: 'open', stream: { channel, session: this, authority } });
+        } else {
+          const error = head.fields.find(([name]) => name === 'x-isthmus-error')?.[1];
+          fail('answered', error ?? `status ${head.status}`);
+        }
       });
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
     });
   }
 
-  /** A peer that vanished answers nothing, not even a reset. */
-  #ping(): void {
-    if (this.#session.destroyed) return;
-    let answered = false;
-    const sent = this.#session.ping(() => {
-      answered = true;
-    });
-    if (!sent) return;
-    const judge = (): void => {
-      if (!answered) this.destroy();
+  #watch(stream: TunnelStream) {
+    const drop = (): void => {
+      const waiting = this.#idle.get(stream.authority);
+      const at = waiting?.findIndex(idle => idle.stream === stream) ?? -1;
+      if (at >= 0) waiting?.splice(at, 1);
     };
-    // After the poll phase: a process that was stopped and goes on reads the answer that waits for it.
-    setTimeout(() => setImmediate(judge), SESSION_PING_MS - 1).unref();
+    return {
+      onData: () => {
+        drop();
+        stream.channel.abort();
+      },
+      onEnd: () => {
+        drop();
+        endQuietly(stream.channel);
+      },
+      onWritable: () => undefined,
+      onBroken: drop,
+    };
+  }
+
+  #onEnded(): void {
+    this.#closed = true;
+    this.#idle.clear();
+    this.#frames.end();
+  }
+
+  /** Also when the streams that wait are looked through: nothing else happens to them by itself. */
+  #checkLiveness(): void {
+    const { pingSentMs } = this.#connection;
+    if (pingSentMs !== undefined) {
+      const judge = (): void => {
+        if (this.#connection.pingSentMs === pingSentMs) this.destroy();
+      };
+      // After the poll phase: a process that was stopped and goes on reads the answer that waits for it.
+      setImmediate(() => setImmediate(judge));
+      return;
+    }
+    this.#connection.ping();
+    const oldestMs = this.#now() - IDLE_STREAM_TIMEOUT_MS;
+    for (const [authority, waiting] of this.#idle) {
+      while (waiting[0] !== undefined && waiting[0].sinceMs < oldestMs) {
+        const oldest = waiting.shift();
+        if (oldest !== undefined) endQuietly(oldest.stream.channel);
+      }
+      if (waiting.length === 0) this.#idle.delete(authority);
+    }
   }
 }

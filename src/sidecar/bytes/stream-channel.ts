@@ -1,0 +1,153 @@
+/**
+ * A CONNECT stream as a channel, on either end of a tunnel.
+ *
+ * The stream's windows bound what is unread: bytes are given back to the peer as they are dealt with, and
+ * not while the channel is paused. What the connection has no room for is kept here until it has; the
+ * owner was told to wait, so that is at most what one read of its source brought.
+ */
+
+import { H2, type H2Code } from '../../wire/http2/error-codes.ts';
+import type { ResponseHead } from '../../wire/http2/heads.ts';
+import type { Http2Stream, StreamHandler } from '../../wire/http2/stream.ts';
+import type { Channel, ChannelOwner } from './channel.ts';
+
+export class StreamChannel implements Channel, StreamHandler {
+  #stream: Http2Stream | undefined;
+  #owner: ChannelOwner | undefined;
+  #onAnswer: ((head: ResponseHead | undefined) => void) | undefined;
+  #paused = false;
+  #unreadBytes = 0;
+  /** Arrived before there was an owner. Views of what the TLS socket read, which it does not use again. */
+  #early: Buffer[] = [];
+  #ended = false;
+  #unsent: Buffer[] = [];
+  #endAfterUnsent = false;
+  #hasEnded = false;
+  #closed = false;
+
+  /** The stream comes after its handler. */
+  open(stream: Http2Stream): void {
+    this.#stream = stream;
+  }
+
+  get closed(): boolean {
+    return this.#closed || (this.#ended && this.#hasEnded);
+  }
+
+  /** Of a stream we opened: called once, with undefined when it was over before an answer. */
+  onceAnswered(listener: (head: ResponseHead | undefined) => void): void {
+    this.#onAnswer = listener;
+  }
+
+  attach(owner: ChannelOwner): void {
+    this.#owner = owner;
+    const early = this.#early;
+    this.#early = [];
+    for (const bytes of early) owner.onData(bytes);
+    this.resume();
+    if (this.#ended) owner.onEnd();
+  }
+
+  send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean {
+    if (this.#closed || this.#hasEnded) return true;
+    if (before !== '') this.#write(Buffer.from(before, 'latin1'));
+    if (end > start)
+      this.#write(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+    if (after !== '') this.#write(Buffer.from(after, 'latin1'));
+    return this.#unsent.length === 0;
+  }
+
+  end(): void {
+    if (this.#closed || this.#hasEnded) return;
+    this.#hasEnded = true;
+    if (this.#unsent.length > 0) this.#endAfterUnsent = true;
+    else this.#stream?.end();
+  }
+
+  /** The stream was answered and ended otherwise; what still arrives is dropped. */
+  refuse(): void {
+    this.#closed = true;
+    this.resume();
+    this.#early = [];
+  }
+
+  abort(): void {
+    this.reset(H2.CANCEL);
+  }
+
+  reset(code: H2Code): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#owner = undefined;
+    this.#unsent = [];
+    this.#early = [];
+    this.#stream?.reset(code);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    const bytes = this.#unreadBytes;
+    if (bytes === 0) return;
+    this.#unreadBytes = 0;
+    this.#stream?.consumed(bytes);
+  }
+
+  onHeaders(head: ResponseHead): void {
+    const onAnswer = this.#onAnswer;
+    this.#onAnswer = undefined;
+    onAnswer?.(head);
+  }
+
+  onData(bytes: Buffer): void {
+    if (this.#closed) this.#stream?.consumed(bytes.length);
+    else if (this.#owner === undefined) {
+      this.#early.push(bytes);
+      this.#unreadBytes += bytes.length;
+    } else {
+      this.#owner.onData(bytes);
+      if (this.#paused) this.#unreadBytes += bytes.length;
+      else this.#stream?.consumed(bytes.length);
+    }
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+    this.#owner?.onEnd();
+  }
+
+  onReset(code: H2Code): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const onAnswer = this.#onAnswer;
+    this.#onAnswer = undefined;
+    onAnswer?.(undefined);
+    this.#owner?.onBroken(code === H2.REFUSED_STREAM);
+  }
+
+  onWritable(): void {
+    while (this.#unsent.length > 0) {
+      const bytes = this.#unsent[0] as Buffer;
+      const written = this.#stream?.write(bytes) ?? 0;
+      if (written < bytes.length) {
+        this.#unsent[0] = bytes.subarray(written);
+        return;
+      }
+      this.#unsent.shift();
+    }
+    if (this.#endAfterUnsent) this.#stream?.end();
+    else this.#owner?.onWritable();
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#unsent.length > 0) {
+      this.#unsent.push(bytes);
+      return;
+    }
+    const written = this.#stream?.write(bytes) ?? 0;
+    if (written < bytes.length) this.#unsent.push(bytes.subarray(written));
+  }
+}

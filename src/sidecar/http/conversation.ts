@@ -1,0 +1,302 @@
+/**
+ * One HTTP/1.1 connection of a client (a socket of the own application, a stream of another sidecar) and
+ * its requests, one after another.
+ *
+ * Strict: what cannot be read in one way only is answered and the connection closed, since nobody knows
+ * where the next message begins. What a client sends ahead waits here unread, with backpressure, so a
+ * request is looked at only when the one before it has been answered. After a switch of protocols, and
+ * not a byte earlier (THREATS HTTP-08), the connection is bytes.
+ *
+ * States: waiting → head → routing → exchange → waiting …, or → joined, or → closing → closed.
+ */
+
+import { parseRequestHead, type RequestHead } from '../../wire/http1/request-head.ts';
+import type { HeadEdits } from '../../wire/http1/write-head.ts';
+import { type Channel, type ChannelOwner, NO_BYTES } from '../bytes/channel.ts';
+import { join } from '../bytes/join.ts';
+import { HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, LINGER_MS } from '../limits.ts';
+import { type Answer, type AnswerCode, describeRefusal, statusOf, writeAnswer } from './answer.ts';
+import { Exchange, type ExchangeOwner, type NextHopState } from './exchange.ts';
+
+/** Where the requests of one conversation go, and who is told of them. */
+export interface NextHop {
+  /** Calls the conversation's `forward` or `refuse`, at once or later. */
+  route(head: RequestHead): void;
+  /** The next hop gave the request back untouched. True: it is being routed again. */
+  reroute(): boolean;
+  /** The exchange is over; `channel` is what was given to `forward`. */
+  release(channel: Channel, state: NextHopState): void;
+  /** There will be no more requests; one that is being routed is not wanted any more. */
+  onOver(): void;
+  /** The request was answered, by the next hop or by us. */
+  onFinished(head: RequestHead, status: number, durationMs: number): void;
+  onRefused(code: AnswerCode): void;
+  responseEdits(): HeadEdits;
+}
+
+type State = 'waiting' | 'head' | 'routing' | 'exchange' | 'joined' | 'closing' | 'closed';
+
+/** Nginx's status for a client that went away before its answer. */
+const CLIENT_LEFT = 499;
+
+export interface ConversationOptions {
+  readonly client: Channel;
+  readonly now: () => number;
+  /** A client that ends its side has gone away; otherwise it may still wait for its answer. */
+  readonly endMeansGone: boolean;
+}
+
+export class Conversation implements ChannelOwner, ExchangeOwner {
+  readonly #options: ConversationOptions;
+  readonly #client: Channel;
+  readonly #exchange: Exchange;
+  #hop: NextHop | undefined;
+  #state: State = 'waiting';
+  #head: RequestHead | undefined;
+  /** Not read yet. */
+  #held: Buffer | undefined;
+  #scanned = 0;
+  #startedMs = 0;
+  #deadlineMs: number;
+  #clientEnded = false;
+  #draining = false;
+  /** Once joined. */
+  #cutBoth: (() => void) | undefined;
+
+  constructor(options: ConversationOptions) {
+    this.#options = options;
+    this.#client = options.client;
+    this.#exchange = new Exchange(options.client, this);
+    this.#deadlineMs = options.now() + HEADERS_TIMEOUT_MS;
+  }
+
+  /** From here on the client is heard. */
+  start(hop: NextHop): void {
+    this.#hop = hop;
+    this.#client.attach(this);
+  }
+
+  /** To the hop's next channel, from `route`. False: the client has gone, and the channel is not used. */
+  forward(channel: Channel, edits: HeadEdits): boolean {
+    const head = this.#head;
+    if (this.#state !== 'routing' || head === undefined) return false;
+    this.#state = 'exchange';
+    this.#exchange.start(head, edits, channel);
+    this.#sendRequest(this.#takeHeld());
+    return true;
+  }
+
+  refuse(answer: Answer): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    const head = this.#head;
+    this.#hop?.onRefused(answer.code);
+    this.#client.send(writeAnswer(answer, head?.method), NO_BYTES, 0, 0, '');
+    this.#finished(statusOf(answer.code));
+    this.#close(LINGER_MS);
+  }
+
+  /** No more requests after the one that is being served. */
+  drain(): void {
+    this.#draining = true;
+    if (this.#state === 'waiting' || this.#state === 'head') this.#close(LINGER_MS);
+  }
+
+  /** Called now and then. */
+  sweep(nowMs: number): void {
+    if (nowMs < this.#deadlineMs) return;
+    if (this.#state === 'waiting') this.#close(LINGER_MS);
+    else if (this.#state === 'closing') this.cut();
+    else if (this.#state === 'head') {
+      this.refuse({ code: 'request-timeout', error: 'request head did not arrive in time' });
+    }
+  }
+
+  get over(): boolean {
+    return this.#client.closed;
+  }
+
+  cut(): void {
+    this.#cutBoth?.();
+    this.#leave();
+    this.#client.abort();
+  }
+
+  onData(bytes: Buffer): void {
+    switch (this.#state) {
+      case 'waiting':
+      case 'head':
+        this.#readHead(bytes);
+        break;
+      case 'exchange':
+        if (this.#exchange.requestDone) this.#hold(bytes);
+        else this.#sendRequest(bytes);
+        break;
+      case 'routing':
+        this.#hold(bytes);
+        break;
+      default:
+        break;
+    }
+  }
+
+  onEnd(): void {
+    this.#clientEnded = true;
+    switch (this.#state) {
+      case 'waiting':
+      case 'head':
+        this.#close(LINGER_MS);
+        break;
+      case 'routing':
+      case 'exchange':
+        if (this.#options.endMeansGone || !this.#exchange.requestDone) this.cut();
+        break;
+      default:
+        break;
+    }
+  }
+
+  onWritable(): void {
+    this.#exchange.onClientWritable();
+  }
+
+  onBroken(): void {
+    this.#leave();
+  }
+
+  keepsClient(): boolean {
+    const head = this.#head;
+    // What follows an offer to switch may be meant for the protocol that was declined.
+    const mayGoOn = head?.keepAlive === true && head.upgrade === undefined;
+    const hasMore = !this.#clientEnded || this.#held !== undefined;
+    return mayGoOn && hasMore && !this.#draining;
+  }
+
+  responseEdits(): HeadEdits {
+    return this.#hop?.responseEdits() ?? {};
+  }
+
+  onRequestWanted(): void {
+    if (this.#held === undefined) this.#client.resume();
+  }
+
+  onResponse(): void {
+    const whole = this.#exchange.requestDone;
+    const keeps = this.keepsClient() && this.#exchange.clientIsKept;
+    this.#finished(this.#exchange.status);
+    if (!whole) this.#close(LINGER_MS);
+    else if (!keeps) this.#close(KEEP_ALIVE_TIMEOUT_MS);
+    else {
+      this.#state = 'waiting';
+      const held = this.#takeHeld();
+      if (held !== undefined) this.#readHead(held);
+    }
+  }
+
+  onSwitched(early: Buffer): void {
+    const channel = this.#exchange.detach();
+    if (channel === undefined) return;
+    this.#state = 'joined';
+    if (early.length > 0) this.#client.send('', early, 0, early.length, '');
+    const ahead = this.#held;
+    this.#held = undefined;
+    if (ahead !== undefined) channel.send('', ahead, 0, ahead.length, '');
+    this.#cutBoth = join(this.#client, channel, () => {
+      this.#finished(101);
+      this.#state = 'closed';
+    });
+  }
+
+  onFailed(error: string, untouched: boolean): void {
+    const started = this.#exchange.status !== 0;
+    if (untouched && this.#exchange.canReplay) {
+      this.#state = 'routing';
+      if (this.#hop?.reroute() === true) return;
+      this.#state = 'exchange';
+    }
+    if (started) this.cut();
+    else this.refuse({ code: 'upstream-failed', error });
+  }
+
+  #readHead(bytes: Buffer): void {
+    const input = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held = undefined;
+    const parsed = parseRequestHead(input, 0, input.length, this.#scanned);
+    switch (parsed.kind) {
+      case 'incomplete':
+        if (this.#state === 'waiting') this.#deadlineMs = this.#options.now() + HEADERS_TIMEOUT_MS;
+        this.#state = 'head';
+        this.#held = input;
+        this.#scanned = parsed.scanned;
+        break;
+      case 'refused':
+        this.refuse(describeRefusal(parsed.reason));
+        break;
+      case 'head':
+        this.#scanned = 0;
+        this.#head = parsed.head;
+        this.#startedMs = this.#options.now();
+        this.#state = 'routing';
+        if (parsed.next < input.length) this.#hold(input.subarray(parsed.next));
+        this.#hop?.route(parsed.head);
+        break;
+    }
+  }
+
+  #sendRequest(bytes: Buffer | undefined): void {
+    const input = bytes ?? NO_BYTES;
+    const progress = this.#exchange.sendRequest(input, 0);
+    if (progress === 'refused') {
+      if (this.#exchange.status !== 0) this.cut();
+      else
+        this.refuse({ code: 'bad-request', error: 'request body cannot be read in one way only' });
+      return;
+    }
+    if (progress !== 'more' && progress < input.length) this.#hold(input.subarray(progress));
+    if (this.#exchange.requestFull) this.#client.pause();
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#client.pause();
+  }
+
+  #takeHeld(): Buffer | undefined {
+    const held = this.#held;
+    if (held === undefined) return undefined;
+    this.#held = undefined;
+    this.#client.resume();
+    return held;
+  }
+
+  /** Of the exchange, not of the connection. */
+  #finished(status: number): void {
+    const head = this.#head;
+    const state = this.#exchange.nextHopState;
+    const channel = this.#exchange.detach();
+    this.#head = undefined;
+    const nowMs = this.#options.now();
+    this.#deadlineMs = nowMs + KEEP_ALIVE_TIMEOUT_MS;
+    if (channel !== undefined) this.#hop?.release(channel, state);
+    if (head !== undefined) this.#hop?.onFinished(head, status, nowMs - this.#startedMs);
+  }
+
+  /** What the client still sends is read and dropped, or its answer might be lost with a reset. */
+  #close(lingerMs: number): void {
+    this.#state = 'closing';
+    this.#deadlineMs = this.#options.now() + lingerMs;
+    this.#held = undefined;
+    this.#client.end();
+    this.#client.resume();
+    this.#hop?.onOver();
+  }
+
+  #leave(): void {
+    const state = this.#state;
+    if (state === 'closed') return;
+    this.#state = 'closed';
+    this.#held = undefined;
+    const { status } = this.#exchange;
+    if (state === 'exchange') this.#finished(status === 0 ? CLIENT_LEFT : status);
+    this.#hop?.onOver();
+  }
+}
