@@ -1,6 +1,6 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { once } from 'node:events';
 import { expect } from 'chai';
 import { TestMesh } from '../support/data-plane.ts';
 import { bytePair, httpPair, type Path } from './pair.ts';

@@ -19,7 +19,22 @@ const TEMPLATES = [
   'POST /%ID HTTP/1.1\r\nHost: %HOST\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG',
   'DELETE /%ID HTTP/1.1\r\nhost:%HOST\r\nConnection: x-b, keep-alive\r\nX-B: c\r\nContent-Length: 0\r\n\r\n',
 ];
-const PIECES = ['\r\n', '\n', '\r', ' ', '\t', ':', ',', '0', '1', 'a', '\0', 'chunked', ';', '\r\n\r\n'];
+const PIECES = [
+  '\r\n',
+  '\n',
+  '\r',
+  ' ',
+  '\t',
+  ':',
+  ',',
+  '0',
+  '1',
+  'a',
+  '\0',
+  'chunked',
+  ';',
+  '\r\n\r\n',
+];
 const LINES = [
   'Content-Length: 0\r\n',
   'Content-Length: 5\r\n',
