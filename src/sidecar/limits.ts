@@ -50,6 +50,8 @@ export const APPLICATION_CONNECT_TIMEOUT_MS = 1_000;
  * ones (Node's after 5 s), and a request that meets the close on its way is lost.
  */
 export const APPLICATION_REUSE_MS = 2_000;
+/** Of one read of a connection to the application; the rest is read next. */
+export const READ_BYTES = 64 * 1024;
 
 // The tunnel, both ends.
 /** Output given to a TLS socket that it has not sent yet; beyond it no more is taken from the streams. */

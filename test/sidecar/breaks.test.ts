@@ -152,7 +152,7 @@ describe('a request that arrives in pieces', () => {
       });
     });
     const request = `POST /a HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`;
-    const whole = `${request.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')}`;
+    const whole = request.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
     for (let cut = 1; cut < whole.length; cut += 3) {
       const socket = connect({ ...web.outboundHttp, noDelay: true });
       socket.write(whole.slice(0, cut));

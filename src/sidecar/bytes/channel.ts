@@ -9,7 +9,10 @@
 export interface Channel {
   /** Who is told; what arrived before there is one is kept (bounded by the receive window) and told now. */
   attach(owner: ChannelOwner): void;
-  /** In one write: latin1 text, bytes from `start` to `end`, latin1 text. False: wait for `onWritable`. */
+  /**
+   * In one write: latin1 text, bytes from `start` to `end`, latin1 text. False: wait for `onWritable`. A
+   * stream copies the bytes; a socket keeps them until they are sent.
+   */
   send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean;
   /** After what was sent; the other direction goes on. */
   end(): void;
@@ -23,6 +26,7 @@ export interface Channel {
 }
 
 export interface ChannelOwner {
+  /** Of a socket: valid only during the call. Of a stream: for as long as they are wanted. */
   onData(bytes: Buffer): void;
   /** The peer has sent everything. */
   onEnd(): void;

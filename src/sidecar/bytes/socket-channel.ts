@@ -1,10 +1,32 @@
 /** A TCP socket of an application as a channel. Needs `allowHalfOpen`, or an end would be answered by Node. */
 
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import type { SocketAddress } from '../../mesh/address.ts';
+import { READ_BYTES } from '../limits.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 
 /** Up to here one copy is cheaper than a second buffer in the write. */
 const JOINED_BYTES_MAX = 16 * 1024;
+
+/** Of all connections that we open: to sockets without one Node gives 64 KiB anew for each read. */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+
+/** A connection of ours, and its channel; 'connect' and 'error' are the caller's to hear. */
+export function connectChannel(address: SocketAddress): {
+  readonly socket: Socket;
+  readonly channel: SocketChannel;
+} {
+  const onread = {
+    buffer: readBuffer,
+    callback: (bytes: number): boolean => {
+      channel.onRead(readBuffer.subarray(0, bytes));
+      return true;
+    },
+  };
+  const socket = connect({ ...address, allowHalfOpen: true, noDelay: true, onread });
+  const channel = new SocketChannel(socket);
+  return { socket, channel };
+}
 
 export class SocketChannel implements Channel {
   readonly #socket: Socket;
@@ -16,7 +38,7 @@ export class SocketChannel implements Channel {
   /** Takes over a socket that reads nothing yet. */
   constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on('data', (bytes: Buffer) => this.#owner?.onData(bytes));
+    socket.on('data', (bytes: Buffer) => this.onRead(bytes));
     socket.on('drain', () => this.#owner?.onWritable());
     socket.on('end', () => {
       this.#ended = true;
@@ -32,6 +54,10 @@ export class SocketChannel implements Channel {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  onRead(bytes: Buffer): void {
+    this.#owner?.onData(bytes);
   }
 
   attach(owner: ChannelOwner): void {

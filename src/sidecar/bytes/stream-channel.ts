@@ -144,10 +144,10 @@ export class StreamChannel implements Channel, StreamHandler {
 
   #write(bytes: Buffer): void {
     if (this.#unsent.length > 0) {
-      this.#unsent.push(bytes);
+      this.#unsent.push(Buffer.from(bytes));
       return;
     }
     const written = this.#stream?.write(bytes) ?? 0;
-    if (written < bytes.length) this.#unsent.push(bytes.subarray(written));
+    if (written < bytes.length) this.#unsent.push(Buffer.from(bytes.subarray(written)));
   }
 }

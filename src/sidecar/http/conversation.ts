@@ -225,7 +225,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
       case 'incomplete':
         if (this.#state === 'waiting') this.#deadlineMs = this.#options.now() + HEADERS_TIMEOUT_MS;
         this.#state = 'head';
-        this.#held = input;
+        this.#held = Buffer.from(input);
         this.#scanned = parsed.scanned;
         break;
       case 'refused':
@@ -256,7 +256,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   }
 
   #hold(bytes: Buffer): void {
-    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held = this.#held === undefined ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes]);
     this.#client.pause();
   }
 

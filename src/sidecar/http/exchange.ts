@@ -124,7 +124,7 @@ export class Exchange implements ChannelOwner {
       const sent = bytes.subarray(start, typeof progress === 'number' ? progress : undefined);
       this.#replayBytes += sent.length;
       if (this.#replayBytes > REPLAY_BYTES_MAX) this.#replay = undefined;
-      else this.#replay.push(sent);
+      else this.#replay.push(Buffer.from(sent));
     }
     return progress;
   }
@@ -179,7 +179,7 @@ export class Exchange implements ChannelOwner {
       const parsed = parseResponseHead(input, at, input.length, asked, this.#scanned);
       switch (parsed.kind) {
         case 'incomplete':
-          this.#held = at === 0 ? input : input.subarray(at);
+          this.#held = Buffer.from(input.subarray(at));
           this.#scanned = parsed.scanned - at;
           return;
         case 'refused':
