@@ -95,7 +95,14 @@ export class SteadyLoad {
       this.outcomes.push({ sentMs, doneMs: performance.now(), servedBy, failure });
     };
     const outgoing = request(
-      { host, port, path: this.#url, agent: this.#agent, timeout: TIMEOUT_MS },
+      {
+        host,
+        port,
+        path: this.#url,
+        headers: { host: new URL(this.#url).host },
+        agent: this.#agent,
+        timeout: TIMEOUT_MS,
+      },
       response => {
         let body = '';
         response.setEncoding('utf8');
