@@ -21,6 +21,8 @@ export interface ProcessSpec {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
+  /** Beside the demo's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Resolves to what is still missing, or undefined when the process can do its work. */
   readonly waitingFor: () => Promise<string | undefined>;
 }
@@ -84,7 +86,11 @@ export class ProcessSet {
     this.#specs.set(spec.name, spec);
     const logFile = join(this.#logDir, `${spec.name.replaceAll('/', '-')}.log`);
     const log = openSync(logFile, 'a', 0o600);
-    const child = spawn(spec.command, spec.args, { stdio: ['ignore', log, log], detached: true });
+    const child = spawn(spec.command, spec.args, {
+      stdio: ['ignore', log, log],
+      detached: true,
+      env: { ...process.env, ...spec.env },
+    });
     closeSync(log);
     this.#running.set(spec.name, child);
     let ended: string | undefined;
@@ -125,16 +131,28 @@ export class ProcessSet {
   }
 }
 
+/**
+ * Data-plane processes stand beside every workload, so they are kept small: a young generation that fits
+ * what one request allocates, no helper threads, one malloc arena (docs/decisions/0008).
+ */
+const DATA_PLANE_FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=0', '--max-old-space-size=64'];
+const DATA_PLANE_ENV = { UV_THREADPOOL_SIZE: '1', MALLOC_ARENA_MAX: '1' };
+
 /** A component as it is meant to be started, with its state in `stateDir`. */
 export function componentProcess(
   member: FleetMember,
   stateDir: string,
   configFile = member.configFile,
 ): ProcessSpec {
+  const isDataPlane = member.component === 'sidecar' || member.component === 'gateway';
   return {
     name: member.name,
     command: process.execPath,
-    args: [BIN, member.component, '--config', configFile, '--state-dir', stateDir],
+    args: [
+      ...(isDataPlane ? DATA_PLANE_FLAGS : []),
+      ...[BIN, member.component, '--config', configFile, '--state-dir', stateDir],
+    ],
+    env: isDataPlane ? DATA_PLANE_ENV : {},
     waitingFor: adminReady(member.admin),
   };
 }
