@@ -101,7 +101,6 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     if (this.#state === 'waiting' || this.#state === 'head') this.#close(LINGER_MS);
   }
 
-  /** Called now and then. */
   sweep(nowMs: number): void {
     if (nowMs < this.#deadlineMs) return;
     if (this.#state === 'waiting') this.#close(LINGER_MS);
