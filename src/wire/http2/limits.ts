@@ -45,9 +45,12 @@ export const SLAB_BYTES = 128 * 1024;
 export const SPARE_SLABS_MAX = 4;
 
 // Floods: an empty budget ends the connection (ENHANCE_YOUR_CALM).
-/** Streams a peer may cut short, refuse or make us reset, at once and per second (CVE-2023-44487, CVE-2025-8671). */
-export const RESETS_BURST = 1_000;
-export const RESETS_PER_SECOND = 100;
+/**
+ * Streams a peer may cut short, refuse or make us reset, at once and per second (CVE-2023-44487,
+ * CVE-2025-8671). Room for a few thousand honest callers of one sidecar that give up together.
+ */
+export const RESETS_BURST = 5_000;
+export const RESETS_PER_SECOND = 1_000;
 /** Frames that carry nothing for an application, at once and per second (CVE-2019-9512 and its kin). */
 export const IDLE_FRAMES_BURST = 10_000;
 export const IDLE_FRAMES_PER_SECOND = 1_000;
