@@ -5,8 +5,8 @@ import type { SocketAddress } from '../../mesh/address.ts';
 import { READ_BYTES } from '../limits.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 
-/** Up to here one copy is cheaper than a second buffer in the write. */
-const JOINED_BYTES_MAX = 16 * 1024;
+/** From here on bytes are part of something larger, and wait for the rest of their event-loop turn. */
+const BULK_BYTES_MIN = 8 * 1024;
 
 /** Of all connections that we open: to sockets without one Node gives 64 KiB anew for each read. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -34,6 +34,11 @@ export class SocketChannel implements Channel {
   #closed = false;
   /** The peer has ended its direction. */
   #ended = false;
+  #corked = false;
+  readonly #uncork = (): void => {
+    this.#corked = false;
+    this.#socket.uncork();
+  };
 
   /** Takes over a socket that reads nothing yet. */
   constructor(socket: Socket) {
@@ -70,12 +75,11 @@ export class SocketChannel implements Channel {
   send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean {
     if (this.#closed || !this.#socket.writable) return true;
     const size = end - start;
-    if (size > JOINED_BYTES_MAX) {
-      this.#socket.cork();
+    if (size >= BULK_BYTES_MIN) {
+      this.#corkForTurn();
       if (before !== '') this.#socket.write(before, 'latin1');
       this.#socket.write(bytes.subarray(start, end));
       if (after !== '') this.#socket.write(after, 'latin1');
-      this.#socket.uncork();
       return !this.#socket.writableNeedDrain;
     }
     if (size === 0) return this.#socket.write(before + after, 'latin1');
@@ -103,6 +107,14 @@ export class SocketChannel implements Channel {
 
   resume(): void {
     this.#socket.resume();
+  }
+
+  /** A body arrives in TLS records of 16 KiB; those of one turn leave in one system call. */
+  #corkForTurn(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    setImmediate(this.#uncork);
   }
 
   #onClose(): void {

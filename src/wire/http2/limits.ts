@@ -39,8 +39,8 @@ export const OUTPUT_DATA_BYTES_MAX = 256 * 1024;
 export const OUTPUT_BYTES_MAX = 512 * 1024;
 /** What one stream may add before the next has its turn, while they wait for the same room. */
 export const TURN_BYTES = FRAME_PAYLOAD_BYTES_MAX;
-/** Output buffers begin with this size; more output doubles them. */
-export const SLAB_BYTES = 128 * 1024;
+/** Output buffers: what OUTPUT_DATA_BYTES_MAX lets through, with its frame headers; more output doubles them. */
+export const SLAB_BYTES = 288 * 1024;
 /** Output buffers kept for reuse by one process; further ones are left to the garbage collector. */
 export const SPARE_SLABS_MAX = 4;
 
