@@ -213,7 +213,9 @@ describe('an agent and its proxies', () => {
       const options = await prepareProxy({ dir: dir(), agent, name: 'web-0' });
       const sidecar = await startLink(options);
       links.push(sidecar);
-      await eventually('payments', () => workloads(sidecar, PAYMENTS)?.length === 1);
+      const host = 'payments.shop.svc.clusterset.local';
+      // Routes come last: with them the sidecar has everything.
+      await eventually('payments', () => sidecar.link.hosts.entries().has(host));
       await agent.stop();
       registry.unplug();
       await writeFile(join(dir(), 'agent', 'last-known-good'), '', { mode: 0o600 });
@@ -226,7 +228,7 @@ describe('an agent and its proxies', () => {
         sidecar.link.hosts.entries().has('site.shop.svc.cluster.local'),
       );
       expect(workloads(sidecar, PAYMENTS)).to.deep.equal(['payments-0']);
-      expect(sidecar.link.hosts.get('payments.shop.svc.clusterset.local')).to.equal(PAYMENTS);
+      expect(sidecar.link.hosts.get(host)).to.equal(PAYMENTS);
     });
   });
 
