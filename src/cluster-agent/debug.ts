@@ -86,9 +86,9 @@ function describeMember([name, record]: readonly [ClusterName, ClusterRecord]): 
   };
 }
 
-function describeBundle({ trustDomain, sequence, x509Authorities }: TrustBundle): unknown {
+function describeBundle({ trustDomain, sequence, x509Authorities, revoked }: TrustBundle): unknown {
   const roots = x509Authorities.map(der => createHash('sha256').update(der).digest('hex'));
-  return { trustDomain, sequence, roots };
+  return { trustDomain, sequence, roots, revoked };
 }
 
 function describeExport({ namespace, name, ports, endpoints }: ExportedService): unknown {

@@ -91,5 +91,5 @@ export function admitMembers(
 /** Equal sequences must mean equal bundles (SPIFFE Trust Domain and Bundle §4.1.1). */
 function goesBack(known: TrustBundle, offered: TrustBundle): boolean {
   if (offered.sequence !== known.sequence) return offered.sequence < known.sequence;
-  return !sameValue(offered.x509Authorities, known.x509Authorities);
+  return !sameValue(offered, known);
 }

@@ -30,6 +30,7 @@ export const REFUSAL_REASONS = [
   'issuer-not-ca',
   'path-length',
   'name-constraints',
+  'revoked',
   'not-authorized',
 ] as const;
 
@@ -39,7 +40,7 @@ export interface Refusal {
   readonly kind: 'refused';
   readonly reason: RefusalReason;
   readonly message: string;
-  /** What the leaf claims, where it could be read; proven only when the reason is 'not-authorized'. */
+  /** What the leaf claims, where it could be read; proven only when the reason is 'revoked' or 'not-authorized'. */
   readonly id?: SpiffeId;
 }
 

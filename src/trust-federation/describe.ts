@@ -34,6 +34,7 @@ export interface DescribedBundle {
   readonly sequence: number;
   /** SHA-256 of each root certificate, hex. */
   readonly roots: readonly string[];
+  readonly revoked: readonly string[];
 }
 
 export function describeBundles(bundles: Iterable<TrustBundle>): readonly DescribedBundle[] {
@@ -41,5 +42,6 @@ export function describeBundles(bundles: Iterable<TrustBundle>): readonly Descri
     trustDomain: bundle.trustDomain,
     sequence: bundle.sequence,
     roots: bundle.x509Authorities.map(root => createHash('sha256').update(root).digest('hex')),
+    revoked: bundle.revoked,
   }));
 }

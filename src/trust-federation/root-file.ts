@@ -48,6 +48,8 @@ export function bundleOf(roots: readonly ParsedCertificate[]): TrustBundle {
     sequence: Math.floor(Math.max(...roots.map(root => root.notBeforeMs)) / 1000),
     refreshHintSeconds: REFRESH_HINT_SECONDS,
     x509Authorities: roots.map(root => root.der),
+    jwtAuthorities: [],
+    revoked: [],
   };
 }
 

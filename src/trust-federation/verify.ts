@@ -4,7 +4,7 @@
  * TLS has already proven that the peer holds the leaf's key and that some root of a flat list signed the
  * chain. That says nothing about identity: with two clusters' roots in the list either may sign for the
  * other (tried on Node 20). So the chain is walked again, up to a root of the leaf's own trust domain and
- * no other; then the authorizer decides. Never throws: what peers present is data.
+ * no other; then revocation and the authorizer decide. Never throws: what peers present is data.
  */
 
 import type { Collection } from '../mesh/collection.ts';
@@ -67,6 +67,9 @@ export function verifyPeer(
   const { path, issuer } = found;
   const problem = validityOf(path, nowMs) ?? nameConstraintsProblem(path);
   if (problem !== undefined) return refusedAs(id, problem);
+  if (bundle.revoked.includes(id)) {
+    return refusedAs(id, refused('revoked', `"${id}" is revoked by its trust domain`));
+  }
   const objection = authorize(id);
   if (objection !== undefined) return refusedAs(id, refused('not-authorized', objection));
   return {

@@ -52,6 +52,8 @@ export function record(name: string, more: Partial<ClusterRecord> = {}): Cluster
       sequence: 1,
       refreshHintSeconds: 300,
       x509Authorities: [Buffer.from(name)],
+      jwtAuthorities: [],
+      revoked: [],
     },
     exports: [],
     freshness: { kind: 'live' },

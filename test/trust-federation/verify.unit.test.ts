@@ -3,7 +3,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { expect } from 'chai';
 import { parseClusterName } from '../../src/mesh/names.ts';
-import { memberId, registryId, type TrustDomain } from '../../src/mesh/spiffe-id.ts';
+import { memberId, registryId, type SpiffeId, type TrustDomain } from '../../src/mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
 import {
   type Authorizer,
@@ -281,6 +281,19 @@ describe('verifyPeer', () => {
       const verdict = verify(testSvid(A).chain, NOW, anyIdentity, bundles(empty, B.bundle));
       expect(verdict).to.include({ kind: 'refused', reason: 'bundle-empty', id: ID });
       accepts(testSvid(A).chain);
+    });
+
+    it('is refused when its own trust domain revoked it, and only then', () => {
+      const cart = testSvid(A).chain;
+      const revoking = (revoked: readonly SpiffeId[]): ReturnType<typeof bundles> =>
+        bundles({ ...A.bundle, revoked }, B.bundle);
+      const revoked = revoking([idOf(A, 'ns/shop/sa/cart')]);
+      const verdict = verify(cart, NOW, anyIdentity, revoked);
+      expect(verdict).to.include({ kind: 'refused', reason: 'revoked', id: ID });
+      provoked.add('revoked');
+      accepts(cart, NOW, anyIdentity, revoking([idOf(A, 'ns/shop/sa/car')]));
+      accepts(testSvid(A, 'ns/shop/sa/web').chain, NOW, anyIdentity, revoked);
+      accepts(testSvid(B).chain, NOW, anyIdentity, revoked);
     });
 
     it('survives an unreadable root beside a good one', () => {

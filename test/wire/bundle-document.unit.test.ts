@@ -1,12 +1,15 @@
 /** SPIFFE Trust Domain and Bundle §4: what a document says, and what it must not be able to say. */
 
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { isMeshError, messageOf } from '../../src/mesh/errors.ts';
-import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
+import { requireSpiffeId } from '../../src/mesh/spiffe-id.ts';
+import type { JwtAuthority, TrustBundle } from '../../src/mesh/trust-bundle.ts';
 import {
   BUNDLE_AUTHORITIES_MAX,
   BUNDLE_BYTES_MAX,
+  BUNDLE_REVOKED_MAX,
   formatBundleDocument,
   parseBundleDocument,
 } from '../../src/wire/bundle-document.ts';
@@ -15,6 +18,17 @@ import { testAuthority, testSvid } from '../trust-federation/pki.ts';
 const A = testAuthority('a.example');
 const B = testAuthority('b.example');
 const BUNDLE: TrustBundle = { ...A.bundle, sequence: 7, refreshHintSeconds: 60 };
+const JWT_KEYS = {
+  ec: jwtAuthority('ec', generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey),
+  rsa: jwtAuthority('rsa', generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey),
+};
+const REVOKED = ['spiffe://a.example/ns/shop/sa/cart', 'spiffe://a.example/ns/shop/sa/web'].map(
+  requireSpiffeId,
+);
+
+function jwtAuthority(keyId: string, key: KeyObject): JwtAuthority {
+  return { keyId, spki: key.export({ type: 'spki', format: 'der' }) };
+}
 
 type Json = Record<string, unknown>;
 function document(): Json & { keys: Json[] } {
@@ -41,6 +55,8 @@ describe('bundle documents', () => {
     expect(parseBundleDocument(formatBundleDocument(BUNDLE), A.trustDomain)).to.deep.equal(BUNDLE);
     const empty = { ...BUNDLE, x509Authorities: [] };
     expect(parseBundleDocument(formatBundleDocument(empty), A.trustDomain)).to.deep.equal(empty);
+    const full = { ...BUNDLE, jwtAuthorities: [JWT_KEYS.ec, JWT_KEYS.rsa], revoked: REVOKED };
+    expect(parseBundleDocument(formatBundleDocument(full), A.trustDomain)).to.deep.equal(full);
   });
 
   it('are JWK Sets whose keys are those of the certificates', () => {
@@ -49,6 +65,19 @@ describe('bundle documents', () => {
     const { crv, x, y } = A.root.certificate.publicKey.export({ format: 'jwk' });
     const x5c = [A.root.certificate.der.toString('base64')];
     expect(keys).to.deep.equal([{ use: 'x509-svid', kty: 'EC', crv, x, y, x5c }]);
+  });
+
+  it('carry revoked identities in a member of their own, each once and in order', () => {
+    const [cart, web] = REVOKED;
+    const value = { ...document(), isthmus_revoked: [web, cart, web] };
+    expect(parse(value)).to.deep.equal({ ...BUNDLE, revoked: [cart, web] });
+  });
+
+  it('give away no private key that someone published with a public one', () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const jwk = privateKey.export({ format: 'jwk' });
+    const { jwtAuthorities } = parse({ keys: [{ use: 'jwt-svid', kid: 'k', ...jwk }] });
+    expect(jwtAuthorities).to.deep.equal([jwtAuthority('k', createPublicKey(privateKey))]);
   });
 
   it('without a sequence or a hint get the first sequence and five minutes', () => {
@@ -60,7 +89,7 @@ describe('bundle documents', () => {
     const { keys } = document();
     const [root] = keys;
     const others = [
-      { ...root, use: 'jwt-svid', kid: '1' },
+      { use: 'jwt-svid', kty: 'oct', k: 'AA' },
       { ...root, use: 'something-new' },
       { ...root, kty: 'PQC' },
       { ...root, use: undefined },
@@ -71,6 +100,12 @@ describe('bundle documents', () => {
     ]);
   });
 
+  const jwtKey = (change: Json): Json => ({
+    ...{ use: 'jwt-svid', kid: 'k' },
+    ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
+    ...change,
+  });
+  const revoking = (...ids: readonly string[]): Json => ({ ...document(), isthmus_revoked: ids });
   const key = (): Json => document().keys[0]!;
   const x5cOf = (...certificates: readonly Buffer[]): Json => ({
     keys: [{ ...key(), x5c: certificates.map(der => der.toString('base64')) }],
@@ -95,6 +130,27 @@ describe('bundle documents', () => {
     ['with a negative sequence', () => ({ ...document(), spiffe_sequence: -1 }), /spiffe_sequence/],
     ['with a textual sequence', () => ({ ...document(), spiffe_sequence: '7' }), /spiffe_sequence/],
     ['with half a second', () => ({ ...document(), spiffe_refresh_hint: 0.5 }), /refresh_hint/],
+    ['with a JWT key without a name', () => ({ keys: [jwtKey({ kid: undefined })] }), /no kid/],
+    [
+      'with two JWT keys of one name',
+      () => ({ keys: [jwtKey({}), jwtKey({})] }),
+      /kid stands twice/,
+    ],
+    ['with a JWT key named at length', () => ({ keys: [jwtKey({ kid: 'k'.repeat(129) })] }), /128/],
+    ['with a JWT key off its curve', () => ({ keys: [jwtKey({ x: 'AA' })] }), /no public key/],
+    [
+      'revoking what is no list',
+      () => ({ ...document(), isthmus_revoked: {} }),
+      /must be an array/,
+    ],
+    ['revoking what is no ID', () => revoking('spiffe://a.example/../x'), /isthmus_revoked\[0\]/],
+    ["revoking another's identity", () => revoking('spiffe://b.example/x'), /isthmus_revoked\[0\]/],
+    ['revoking themselves', () => revoking('spiffe://a.example'), /isthmus_revoked\[0\]/],
+    [
+      'revoking more than a handshake can look through',
+      () => revoking(...Array.from({ length: BUNDLE_REVOKED_MAX + 1 }, () => REVOKED[0]!)),
+      /at most 500/,
+    ],
     [
       'with more roots than a handshake can afford',
       () => ({ keys: Array.from({ length: BUNDLE_AUTHORITIES_MAX + 1 }, key) }),

@@ -85,6 +85,9 @@ describe('xDS codecs', () => {
   it('bundles read back the same, an empty one included', () => {
     const bundles = [BUNDLE, { ...BUNDLE, trustDomain: 'eu.example', x509Authorities: [] }];
     expect(parseBundles(formatBundles(bundles as never))).to.deep.equal(bundles);
+    const jwtAuthorities = [{ keyId: '-----BEGIN CERTIFICATE-----\n', spki: Buffer.of(1, 2, 3) }];
+    const full = { ...BUNDLE, jwtAuthorities, revoked: [IDENTITY] };
+    expect(parseBundles(formatBundles([full]))).to.deep.equal([full]);
   });
 
   describe('name the resource and the field', () => {

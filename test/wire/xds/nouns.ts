@@ -20,6 +20,8 @@ export const BUNDLE: TrustBundle = {
   sequence: 7,
   refreshHintSeconds: 300,
   x509Authorities: [Buffer.alloc(100, 1), Buffer.alloc(3, 2)],
+  jwtAuthorities: [],
+  revoked: [],
 };
 
 export function endpoint(
