@@ -27,6 +27,7 @@ import { LAST_KNOWN_GOOD_DELAY_MS } from './limits.ts';
 import { AdsClient } from './link/ads-client.ts';
 import { identityDir, obtainIdentity, renewIdentity } from './link/identity.ts';
 import { Received } from './link/received.ts';
+import { Reporter } from './link/reporter.ts';
 
 export { createJoinToken, type JoinTokenOptions } from './join-tokens.ts';
 
@@ -152,6 +153,14 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     log,
     now,
   });
+  const reporter = new Reporter({
+    proxy: proxy.name,
+    control: agent.control,
+    identity,
+    bundles: received.bundles,
+    log,
+    now,
+  });
   return {
     identity,
     bundles: received.bundles,
@@ -159,7 +168,7 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     hosts: received.hosts,
     gatewayRoutes: received.gatewayRoutes,
     status: () => status,
-    run: signal => supervise([ads, identity, file], signal),
+    run: signal => supervise([ads, identity, reporter, file], signal),
   };
 }
 

@@ -15,6 +15,7 @@ import { agentId } from '../mesh/system-identities.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
+import { OperatorSocket } from '../runtime/operator-socket.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { VERSION } from '../runtime/version.ts';
@@ -45,6 +46,8 @@ import {
 import { Members } from './members.ts';
 import { deriveMesh } from './mesh-state.ts';
 import { createAgentMetrics, exposeFigures } from './metrics.ts';
+import { agentOperatorService } from './operator-service.ts';
+import { ProxyReports } from './proxy-reports.ts';
 import { RegistryPublisher } from './registry-publisher.ts';
 import { type RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
 import { AdsServer } from './xds/ads-server.ts';
@@ -130,6 +133,8 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
 
   const snapshots = new SnapshotCache({ inputs: mesh.inputs, state: mesh.state });
   const proxies = new Proxies(PROXIES_MAX, now);
+  // No slot of the authority is ever retired while the process runs: nothing has to be renewed early.
+  const proxyReports = new ProxyReports({ mustRenew: () => false, now });
   const ads = new AdsServer({ snapshots, proxies, metrics, log });
   const svidTtlMs = config.svidTtl;
   const identities = new IdentityService({ authority, stateDir, svidTtlMs, metrics, log, now });
@@ -139,7 +144,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     name: 'control',
     identity,
     clients: { bundles: ownBundle, authorize: inTrustDomain(trustDomain) },
-    services: [ads.service(), identities.renewalService()],
+    services: [ads.service(), identities.renewalService(), proxyReports.service()],
     limits: CONTROL_PORT_LIMITS,
     onRefused: reason => metrics.connectionsRefused.inc({ port: 'control', reason }),
     log,
@@ -156,7 +161,17 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     now,
   });
 
-  const parts: AgentParts = { source, subscriber, members, mesh, publisher, proxies };
+  const operator = new OperatorSocket(stateDir, [agentOperatorService(own)], log);
+  const parts: AgentParts = {
+    source,
+    subscriber,
+    members,
+    mesh,
+    publisher,
+    proxies,
+    proxyReports,
+    operator,
+  };
   exposeFigures(metrics, figuresOf(parts));
   const admin = new AdminServer({ metrics: metrics.registry, config });
   exposeState(admin, parts);
@@ -165,6 +180,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     control: await control.listen(config.control),
     join: await joining.listen(config.join),
   };
+  await operator.listen();
   log.info({ cluster, trustDomain, ...addresses }, 'agent listening');
   return {
     addresses,
@@ -176,6 +192,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       publisher,
       control,
       joining,
+      operator,
     ],
   };
 }

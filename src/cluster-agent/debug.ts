@@ -6,10 +6,12 @@ import type { ClusterName } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { AdminServer } from '../runtime/admin.ts';
+import type { OperatorSocket } from '../runtime/operator-socket.ts';
 import type { StaticSource } from './discovery/static-source.ts';
 import type { Members } from './members.ts';
 import type { DerivedMesh } from './mesh-state.ts';
 import type { AgentFigures } from './metrics.ts';
+import type { ProxyReports } from './proxy-reports.ts';
 import type { RegistryPublisher } from './registry-publisher.ts';
 import type { RegistrySubscriber } from './registry-subscriber.ts';
 import type { Proxies } from './xds/proxies.ts';
@@ -21,13 +23,17 @@ export interface AgentParts {
   readonly mesh: DerivedMesh;
   readonly publisher: RegistryPublisher;
   readonly proxies: Proxies;
+  readonly proxyReports: ProxyReports;
+  readonly operator: OperatorSocket;
 }
 
 export function exposeState(admin: AdminServer, parts: AgentParts): void {
-  const { source, subscriber, members, mesh, publisher, proxies } = parts;
+  const { source, subscriber, members, mesh, publisher, proxies, proxyReports, operator } = parts;
   admin.debug('clusters', () => describeClusters(parts));
   admin.debug('refusals', () => members.refusals());
   admin.debug('proxies', () => proxies.list());
+  admin.debug('proxy-reports', () => [...proxyReports.reports.entries().values()]);
+  admin.debug('operator', () => ({ socket: operator.path }));
   admin.debug('registry', () => ({
     ...subscriber.status(),
     leaseExpiresMs: publisher.leaseExpiresMs,

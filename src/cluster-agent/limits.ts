@@ -19,6 +19,10 @@ export const STOP_GRACE_MS = 1_000;
 
 /** Proxies remembered, connected or not; beyond: the one gone longest is forgotten. */
 export const PROXIES_MAX = 5_000;
+/** A proxy reports this often, and at once when its certificate or a bundle changes. */
+export const REPORT_INTERVAL_MS = 2_000;
+/** Bundles of one report; beyond: LIMIT_EXCEEDED. */
+export const REPORT_BUNDLES_MAX = 1_000;
 /** Names one stream may subscribe to; beyond: the stream ends with LIMIT_EXCEEDED. */
 export const SUBSCRIPTIONS_MAX = 10_000;
 /** Requests of one stream waiting to be handled; beyond: the stream ends with LIMIT_EXCEEDED. */

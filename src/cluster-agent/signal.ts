@@ -9,11 +9,13 @@ export class Signal {
     this.#wake?.();
   }
 
-  /** Resolves when raised since the last wait, or on abort. */
-  async wait(signal: AbortSignal): Promise<void> {
+  /** Resolves when raised since the last wait, on abort, or after `atMostMs`. */
+  async wait(signal: AbortSignal, atMostMs?: number): Promise<void> {
     if (!this.#raised && !signal.aborted) {
       await new Promise<void>(resolve => {
+        const timer = atMostMs === undefined ? undefined : setTimeout(() => done(), atMostMs);
         const done = (): void => {
+          clearTimeout(timer);
           signal.removeEventListener('abort', done);
           this.#wake = undefined;
           resolve();

@@ -154,7 +154,7 @@ export class RegistryClient {
   }
 
   #dial(address: SocketAddress): RpcChannel {
-    return new RpcChannel(RegistryDefinition, address, this.#options.tls());
+    return new RpcChannel(RegistryDefinition, { address, tls: this.#options.tls() });
   }
 
   /** Unless someone else's failure has moved on from that address already. */

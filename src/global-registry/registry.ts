@@ -8,6 +8,7 @@ import { registryId, type TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
+import { OperatorSocket } from '../runtime/operator-socket.ts';
 import { rpcService } from '../runtime/rpc-server.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
@@ -24,6 +25,7 @@ import { EtcdStore } from './etcd-store.ts';
 import { describeRecord } from './keys.ts';
 import { CONNECTIONS_MAX, HANDSHAKE_MS_MAX, STOP_GRACE_MS } from './limits.ts';
 import { createRegistryMetrics } from './metrics.ts';
+import { registryOperatorService } from './operator-service.ts';
 import { registryHandlers } from './registry-service.ts';
 import type { RegistryStore } from './store.ts';
 import { TableMirror } from './table-mirror.ts';
@@ -76,6 +78,10 @@ export async function createRegistry(
     outage: mirror.outage,
   }));
 
+  const operator = new OperatorSocket(stateDir, [registryOperatorService(clusterSet)], log);
+  admin.debug('operator', () => ({ socket: operator.path }));
+  await operator.listen();
+
   const adminAddress = await admin.listen(config.admin);
   const address = await listener.listen(config.listen);
   log.info(
@@ -95,6 +101,7 @@ export async function createRegistry(
       },
       { name: 'mirror', run: signal => mirror.run(signal) },
       { name: 'admin', run: signal => admin.run(signal) },
+      operator,
     ],
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Typed gRPC calls over one TLS connection.
+ * Typed gRPC calls over one connection: TLS to an address, or a Unix socket of this machine.
  *
  * A channel lives as long as one connection attempt of its owner: reconnecting opens a new one, with
  * whatever certificate is current by then, so rotation needs no reload path here. Who the peer must be
@@ -24,6 +24,11 @@ export interface RpcTls {
   readonly checkServerIdentity: NonNullable<ConnectionOptions['checkServerIdentity']>;
 }
 
+export type RpcTarget =
+  | { readonly address: SocketAddress; readonly tls: RpcTls }
+  /** An operator's way in: the file's permissions are the authentication. */
+  | { readonly socketPath: string };
+
 export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Unary only; streams live until aborted. */
@@ -38,21 +43,16 @@ export class RpcChannel {
   readonly #serviceName: string;
   readonly #target: string;
 
-  constructor(definition: { readonly fullName: string }, address: SocketAddress, tls: RpcTls) {
+  constructor(definition: { readonly fullName: string }, target: RpcTarget) {
     this.#serviceName = definition.fullName;
-    this.#target = formatAddress(address);
-    this.#client = new Client(
-      this.#target,
-      ChannelCredentials.createFromSecureContext(tls.secureContext, {
-        checkServerIdentity: tls.checkServerIdentity,
-      }),
-      {
-        ...RPC_KEEPALIVE,
-        'grpc.ssl_target_name_override': CONTROL_SERVER_NAME,
-        'grpc.use_local_subchannel_pool': 1,
-        'grpc.enable_retries': 0,
-      },
-    );
+    this.#target =
+      'address' in target ? formatAddress(target.address) : `unix:${target.socketPath}`;
+    this.#client = new Client(this.#target, credentialsFor(target), {
+      ...RPC_KEEPALIVE,
+      ...('address' in target ? { 'grpc.ssl_target_name_override': CONTROL_SERVER_NAME } : {}),
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.enable_retries': 0,
+    });
   }
 
   unary<Req, Res>(
@@ -153,4 +153,10 @@ export class RpcChannel {
     const error = await failure;
     if (error !== undefined && !signal.aborted) throw fromStatus(error, this.#target);
   }
+}
+
+function credentialsFor(target: RpcTarget): ChannelCredentials {
+  if (!('address' in target)) return ChannelCredentials.createInsecure();
+  const { secureContext, checkServerIdentity } = target.tls;
+  return ChannelCredentials.createFromSecureContext(secureContext, { checkServerIdentity });
 }

@@ -39,6 +39,9 @@ export class IdentityKeeper implements SvidSource {
   readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #observers = new Set<() => void>();
   #svid: Svid;
+  #renewAtMs = Infinity;
+  /** Ends the wait for the next renewal. */
+  #wake = new AbortController();
 
   constructor(options: IdentityKeeperOptions) {
     this.#options = options;
@@ -56,26 +59,34 @@ export class IdentityKeeper implements SvidSource {
     return () => this.#observers.delete(observer);
   }
 
+  /** The SVID in hand has to go, whatever its age: its issuer is being retired. */
+  renewNow(): void {
+    this.#renewAtMs = -Infinity;
+    this.#wake.abort();
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { log, now } = this.#options;
     const backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS, this.#random);
     const stopping = (): boolean => signal.aborted;
-    let renewAtMs = renewalTime(this.#svid, this.#random);
+    this.#renewAtMs = Math.min(this.#renewAtMs, renewalTime(this.#svid, this.#random));
     while (!stopping()) {
-      const waitMs = renewAtMs - now();
+      const waitMs = this.#renewAtMs - now();
       if (waitMs > 0) {
-        await this.#sleep(Math.min(waitMs, CLOCK_CHECK_MS), signal);
+        this.#wake = new AbortController();
+        const either = AbortSignal.any([signal, this.#wake.signal]);
+        await this.#sleep(Math.min(waitMs, CLOCK_CHECK_MS), either);
         continue;
       }
       try {
         await this.#renew(signal);
         backoff.reset();
-        renewAtMs = Math.max(renewalTime(this.#svid, this.#random), now() + RETRY_FIRST_MS);
+        this.#renewAtMs = Math.max(renewalTime(this.#svid, this.#random), now() + RETRY_FIRST_MS);
       } catch (error) {
         if (!isMeshError(error)) throw error;
         const expires = new Date(this.#svid.notAfterMs).toISOString();
         if (!stopping()) log.warn({ error, id: this.#svid.id, expires }, 'svid not renewed');
-        renewAtMs = now() + backoff.next();
+        this.#renewAtMs = now() + backoff.next();
       }
     }
   }

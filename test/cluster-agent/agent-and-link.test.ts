@@ -4,6 +4,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { afterEach, beforeEach, describe, it } from 'mocha';
+import type { ProxyReport } from '../../src/cluster-agent/proxy-reports.ts';
 import type { Freshness } from '../../src/mesh/cluster.ts';
 import { parseClusterName } from '../../src/mesh/names.ts';
 import { parseTrustDomain, requireSpiffeId } from '../../src/mesh/spiffe-id.ts';
@@ -72,6 +73,22 @@ describe('an agent and its proxies', () => {
     const clusters = await debugOf<{ name: string; freshness?: Freshness }[]>(agent, 'clusters');
     return clusters.find(cluster => cluster.name === name)?.freshness;
   }
+
+  describe('a report', () => {
+    it('says which certificate a proxy serves and which bundles it verifies with', async () => {
+      const sidecar = await join_('web-0');
+      await settled(sidecar);
+      await eventually('report', async () => {
+        const [report] = await debugOf<ProxyReport[]>(agent, 'proxy-reports');
+        const bundle = sidecar.link.bundles.get(TRUST_DOMAIN);
+        return (
+          report?.proxy === 'web-0' &&
+          report.svid.notAfterMs === sidecar.link.identity.current().notAfterMs &&
+          report.bundles[TRUST_DOMAIN] === bundle?.sequence
+        );
+      });
+    });
+  });
 
   describe('the snapshot', () => {
     it('gives a sidecar local and exported services, their hosts and the roots', async () => {

@@ -47,7 +47,7 @@ describe('the control port', () => {
   async function renew(caller: Svid, id: SpiffeId): Promise<Svid> {
     const tls = meshRpcTls(caller, roots, exactly(agentId(TRUST_DOMAIN)), () => Date.now());
     const { control } = agent.addresses;
-    const channel = new RpcChannel(WorkloadIdentityDefinition, control, tls);
+    const channel = new RpcChannel(WorkloadIdentityDefinition, { address: control, tls });
     const key = generateSvidKey();
     try {
       const { renew: method } = WorkloadIdentityDefinition.methods;

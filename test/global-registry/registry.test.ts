@@ -249,7 +249,10 @@ describe('registry', function () {
         ],
       ];
       for (const [who, svid] of refused) {
-        const channel = new RpcChannel(RegistryDefinition, registry.address, tlsOf(svid));
+        const channel = new RpcChannel(RegistryDefinition, {
+          address: registry.address,
+          tls: tlsOf(svid),
+        });
         const request = { puts: [encodeRecord(configOf('east'))], deletes: [], leaseId: '' };
         const call = channel.unary(RegistryDefinition.methods.publish, request, {
           deadlineMs: 3_000,

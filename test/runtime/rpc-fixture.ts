@@ -91,7 +91,7 @@ async function start(handlers: Partial<NotesHandlers>): Promise<NotesServer> {
   });
   const address = await listen(server, { host: '127.0.0.1', port: 0 });
   const tls = meshRpcTls(clientSvid, authority.bundle, anyIdentity, Date.now);
-  const channel = new RpcChannel(Notes, address, tls);
+  const channel = new RpcChannel(Notes, { address, tls });
   const stop = async (): Promise<void> => {
     server.close();
     await rpc.close(0);

@@ -135,6 +135,13 @@ describe('IdentityKeeper', () => {
     expect(scene.asked.map(each => each.atMs)).to.deep.equal([NOW]);
   });
 
+  it('renews at once when told that its SVID has to go, and then as usual', async () => {
+    const scene = new Scene();
+    scene.keeper.renewNow();
+    await scene.runUntil(NOW + 31 * MINUTE_MS);
+    expect(scene.asked.map(each => each.atMs)).to.deep.equal([NOW, NOW + 30 * MINUTE_MS]);
+  });
+
   it('does not renew without pause when certificates are born old', async () => {
     const scene = new Scene(0.5, testSvid(A, undefined, NOW - 50 * MINUTE_MS));
     scene.ttlMs = 1_000;

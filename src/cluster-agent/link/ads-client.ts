@@ -88,7 +88,7 @@ export class AdsClient {
     const roots = received.bundles.get(svid.trustDomain);
     if (roots === undefined) throw new Error('no roots of our own trust domain');
     const tls = meshRpcTls(svid, roots, exactly(agentId(svid.trustDomain)), now);
-    return new RpcChannel(AggregatedDiscoveryServiceDefinition, control, tls);
+    return new RpcChannel(AggregatedDiscoveryServiceDefinition, { address: control, tls });
   }
 
   #subscription(type: ResourceType): DeltaDiscoveryRequest {

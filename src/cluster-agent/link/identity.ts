@@ -92,7 +92,7 @@ export async function renewIdentity(
   signal: AbortSignal,
 ): Promise<{ readonly chain: readonly Uint8Array[] }> {
   const tls = meshRpcTls(current, roots, exactly(agentId(current.trustDomain)), now);
-  const channel = new RpcChannel(WorkloadIdentityDefinition, control, tls);
+  const channel = new RpcChannel(WorkloadIdentityDefinition, { address: control, tls });
   try {
     return await channel.unary(WorkloadIdentityDefinition.methods.renew, { csr }, { signal });
   } finally {
@@ -109,7 +109,7 @@ async function redeem(
   const backoff = new Backoff(RECONNECT_FIRST_MS, RECONNECT_MAX_MS);
   for (;;) {
     const tls = meshRpcTls(undefined, trustRoot, exactly(agentId(trustDomain)), now);
-    const channel = new RpcChannel(JoinDefinition, options.join, tls);
+    const channel = new RpcChannel(JoinDefinition, { address: options.join, tls });
     try {
       const request = { joinToken, csr };
       return (await channel.unary(JoinDefinition.methods.redeem, request, { signal })).chain;

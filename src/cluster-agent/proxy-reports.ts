@@ -1,0 +1,99 @@
+/**
+ * What the proxies of this cluster say of themselves: which certificate they serve, which bundles they
+ * verify with. What was sent to them is in `xds/proxies.ts`; this is what they did with it.
+ */
+
+import { type Collection, Table } from '../mesh/collection.ts';
+import { MeshError } from '../mesh/errors.ts';
+import { parseWorkloadName, type WorkloadName } from '../mesh/names.ts';
+import { parseTrustDomain, type SpiffeId, type TrustDomain } from '../mesh/spiffe-id.ts';
+import { type RpcService, rpcService } from '../runtime/rpc-server.ts';
+import {
+  type ProxyReport as ProxyReportMessage,
+  ProxyReportsDefinition,
+} from '../wire/generated/isthmus/agent/v1/report.ts';
+import { PROXIES_MAX, REPORT_BUNDLES_MAX } from './limits.ts';
+import { peerIdOf } from './peer.ts';
+
+export interface ProxyReport {
+  readonly proxy: WorkloadName;
+  readonly spiffeId: SpiffeId;
+  readonly atMs: number;
+  readonly svid: {
+    /** SHA-256 of the signing certificate, hex. */
+    readonly issuerSha256: string;
+    readonly notAfterMs: number;
+  };
+  /** Trust domain → sequence of the bundle it verifies with. */
+  readonly bundles: Readonly<Record<TrustDomain, number>>;
+}
+
+/** `<SPIFFE ID> <proxy name>`: names are claimed, identities proven. */
+export type ProxyKey = string;
+
+export interface ProxyReportsOptions {
+  /** Whether the SVID a proxy serves has to be replaced now. */
+  readonly mustRenew: (report: ProxyReport) => boolean;
+  readonly now: () => number;
+}
+
+export class ProxyReports {
+  readonly #options: ProxyReportsOptions;
+  readonly #reports = new Table<ProxyKey, ProxyReport>('proxy-reports');
+
+  constructor(options: ProxyReportsOptions) {
+    this.#options = options;
+  }
+
+  get reports(): Collection<ProxyKey, ProxyReport> {
+    return this.#reports;
+  }
+
+  /** For the control port. */
+  service(): RpcService {
+    return rpcService(ProxyReportsDefinition, {
+      report: async (message, { peerCertificate }) => {
+        const report = this.#read(message, peerIdOf(peerCertificate));
+        this.#keep(report);
+        return { renewSvid: this.#options.mustRenew(report) };
+      },
+    });
+  }
+
+  #read(message: ProxyReportMessage, spiffeId: SpiffeId): ProxyReport {
+    const { svid, bundles } = message;
+    if (svid === undefined) throw new MeshError('REQUEST_INVALID', 'report has no svid');
+    if (bundles.length > REPORT_BUNDLES_MAX) {
+      throw new MeshError(
+        'LIMIT_EXCEEDED',
+        `${bundles.length} bundles in one report; use at most ${REPORT_BUNDLES_MAX}`,
+      );
+    }
+    return {
+      proxy: parseWorkloadName(message.proxy),
+      spiffeId,
+      atMs: this.#options.now(),
+      svid: {
+        issuerSha256: svid.issuerSha256.toString('hex'),
+        notAfterMs: Number(svid.notAfterMs),
+      },
+      bundles: Object.fromEntries(
+        bundles.map(({ trustDomain, sequence }) => [
+          parseTrustDomain(trustDomain),
+          Number(sequence),
+        ]),
+      ),
+    };
+  }
+
+  /** When full, the one that has been silent longest makes room. */
+  #keep(report: ProxyReport): void {
+    const key = `${report.spiffeId} ${report.proxy}`;
+    const known = this.#reports.entries();
+    if (!known.has(key) && known.size >= PROXIES_MAX) {
+      const [oldest] = [...known].sort(([, a], [, b]) => a.atMs - b.atMs);
+      if (oldest !== undefined) this.#reports.delete(oldest[0]);
+    }
+    this.#reports.put(key, report);
+  }
+}
