@@ -1,6 +1,7 @@
 /** The registry view as bytes on disk: the registry's own watch message, position included. */
 
 import { WatchResponse } from '../wire/generated/isthmus/registry/v1/registry.ts';
+import { encodeIntent } from '../wire/registry-intents.ts';
 import { encodeRecord } from '../wire/registry-records.ts';
 import { UpdateReader } from '../wire/registry-updates.ts';
 import { applyUpdate, EMPTY_VIEW, type RegistryView, recordsInForce } from './registry-view.ts';
@@ -13,10 +14,14 @@ export function formatRegistryFile(view: RegistryView): Uint8Array {
       modRevision: revision,
     })),
   );
+  const intents = [...view.intents.values()].map(({ intent, revision }) => ({
+    intent: encodeIntent(intent),
+    modRevision: revision,
+  }));
   return WatchResponse.encode({
     revision: view.position?.revision ?? 0n,
     storeId: view.position?.storeId ?? '',
-    body: { $case: 'replaceAll', value: { records, more: false } },
+    body: { $case: 'replaceAll', value: { records, intents, more: false } },
   }).finish();
 }
 

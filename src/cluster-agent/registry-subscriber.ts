@@ -12,6 +12,7 @@ import type { RegistryClient } from '../global-registry/client.ts';
 import type { ClusterRecord } from '../mesh/cluster.ts';
 import { Table } from '../mesh/collection.ts';
 import { isMeshError, MeshError } from '../mesh/errors.ts';
+import type { Intent, IntentKey } from '../mesh/intent.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
@@ -55,6 +56,8 @@ export class RegistrySubscriber {
   readonly name = 'registry-subscriber';
   /** The other clusters' and our own, as the registry has them. */
   readonly clusters = new Table<ClusterName, ClusterRecord>('clusters');
+  /** The operators'; as old as the view is. */
+  readonly intents = new Table<IntentKey, Intent>('intents');
   readonly #options: SubscriberOptions;
   readonly #file: LastKnownGood;
   readonly #observers = new Set<() => void>();
@@ -175,6 +178,7 @@ export class RegistrySubscriber {
       else if (previous !== undefined) rows.push([cluster, { ...previous, freshness }]);
     }
     this.clusters.replaceAll(rows);
+    this.intents.replaceAll([...view.intents].map(([key, { intent }]) => [key, intent]));
     for (const observer of [...this.#observers]) observer();
   }
 }

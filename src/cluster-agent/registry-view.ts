@@ -8,10 +8,12 @@
 
 import type { ClusterRecord, Freshness } from '../mesh/cluster.ts';
 import { messageOf } from '../mesh/errors.ts';
+import { type IntentKey, intentKey } from '../mesh/intent.ts';
 import { type ClusterName, type ServiceKey, serviceKey } from '../mesh/names.ts';
 import type { Endpoint, ExportedService } from '../mesh/service.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { parseBundleDocument } from '../wire/bundle-document.ts';
+import type { StoredIntent } from '../wire/registry-intents.ts';
 import {
   type ExportSlice,
   idOf,
@@ -32,12 +34,14 @@ export interface RegistryView {
   readonly clusters: ReadonlyMap<ClusterName, ClusterRecords>;
   /** What an earlier store had of clusters that this one has no canary of yet. */
   readonly remembered: ReadonlyMap<ClusterName, ClusterRecords>;
+  readonly intents: ReadonlyMap<IntentKey, StoredIntent>;
 }
 
 export const EMPTY_VIEW: RegistryView = {
   position: undefined,
   clusters: new Map(),
   remembered: new Map(),
+  intents: new Map(),
 };
 
 export function recordKey(id: RecordId): string {
@@ -55,8 +59,37 @@ export function applyUpdate(view: RegistryView, update: RegistryUpdate): Registr
   // The same store's silence about a cluster means that it was deleted; another store's means nothing.
   const candidates = sameStore ? view.remembered : new Map([...view.remembered, ...view.clusters]);
   const remembered = [...candidates].filter(([name]) => clusters.get(name)?.has('synced') !== true);
-  return { position, clusters, remembered: new Map(remembered) };
+  const intents = intentsAfter(view.intents, update, sameStore);
+  return { position, clusters, remembered: new Map(remembered), intents };
 }
+
+/** A store that lost its data must not undo a revocation; every other intent is an operator's to repeat. */
+function intentsAfter(
+  before: RegistryView['intents'],
+  update: RegistryUpdate,
+  sameStore: boolean,
+): RegistryView['intents'] {
+  if (
+    update.kind === 'changes' &&
+    !update.changes.some(change => INTENT_CHANGES.has(change.kind))
+  ) {
+    return before;
+  }
+  const kept = [...before].filter(
+    ([, { intent }]) =>
+      update.kind === 'changes' || (!sameStore && intent.kind === 'cluster-revocation'),
+  );
+  const intents = new Map(kept);
+  const stored = update.kind === 'replace-all' ? update.intents : [];
+  for (const each of stored) intents.set(intentKey(each.intent), each);
+  for (const change of update.kind === 'changes' ? update.changes : []) {
+    if (change.kind === 'put-intent') intents.set(intentKey(change.stored.intent), change.stored);
+    else if (change.kind === 'delete-intent') intents.delete(change.key);
+  }
+  return intents;
+}
+
+const INTENT_CHANGES: ReadonlySet<RecordChange['kind']> = new Set(['put-intent', 'delete-intent']);
 
 /** What is to be made of a cluster: as the store has it, or else as an earlier one had it. */
 export function recordsInForce(view: RegistryView): Map<ClusterName, ClusterRecords> {
@@ -83,6 +116,7 @@ function changed(
 ): RegistryView['clusters'] {
   const clusters = new Map(before);
   for (const change of changes) {
+    if (change.kind === 'put-intent' || change.kind === 'delete-intent') continue;
     const cluster = change.kind === 'put' ? change.stored.cluster : change.cluster;
     const rows = new Map(clusters.get(cluster));
     if (change.kind === 'delete') rows.delete(recordKey(change.id));

@@ -62,7 +62,9 @@ export function admit(request: PublishRequest, context: AdmissionContext): Commi
   const bytes = puts.reduce((sum, { value }) => sum + value.length, 0);
   limit(bytes, PUBLISH_BYTES_MAX, 'bytes in one publish; send several');
   if (puts.some(({ key }) => !rows.has(key))) {
-    const others = [...rows].filter(([key, row]) => row.cluster === caller && !keys.includes(key));
+    const others = [...rows].filter(
+      ([key, row]) => row.kind === 'record' && row.cluster === caller && !keys.includes(key),
+    );
     limit(others.length + puts.length, CLUSTER_RECORDS_MAX, `records of cluster "${caller}"`);
   }
   return { puts, deletes };
@@ -92,7 +94,8 @@ function trustDomainAfter(
   context: AdmissionContext,
 ): () => TrustDomain {
   const { caller, rows } = context;
-  const stored = rows.get(formatKey({ cluster: caller, id: { kind: 'config' } }))?.record;
+  const row = rows.get(formatKey({ cluster: caller, id: { kind: 'config' } }));
+  const stored = row?.kind === 'record' ? row.record : undefined;
   let trustDomain = stored?.kind === 'config' ? stored.config.trustDomain : undefined;
   for (const record of records) {
     if (record.kind !== 'config') continue;
@@ -118,11 +121,12 @@ function checkUnclaimed(trustDomain: TrustDomain, context: AdmissionContext): vo
   if (trustDomain === context.clusterSet) {
     throw denied(`trust domain "${trustDomain}" is the ClusterSet's own; choose another`);
   }
-  for (const { cluster, record } of context.rows.values()) {
-    if (record.kind !== 'config' || cluster === context.caller) continue;
-    if (record.config.trustDomain === trustDomain) {
-      throw denied(`trust domain "${trustDomain}" belongs to cluster "${cluster}"; choose another`);
-    }
+  for (const row of context.rows.values()) {
+    if (row.kind !== 'record' || row.record.kind !== 'config') continue;
+    if (row.cluster === context.caller || row.record.config.trustDomain !== trustDomain) continue;
+    throw denied(
+      `trust domain "${trustDomain}" belongs to cluster "${row.cluster}"; choose another`,
+    );
   }
 }
 

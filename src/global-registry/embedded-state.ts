@@ -40,6 +40,10 @@ export class EmbeddedState {
 
   /** The record of a commit at the next revision, or undefined when it would change nothing. */
   plan(commit: Commit): StateRecord | undefined {
+    for (const { key, revision } of commit.expect ?? []) {
+      const found = this.entries.get(key)?.revision ?? 0n;
+      if (found !== revision) throw revisionConflict(key, revision, found);
+    }
     for (const { key, leaseId } of commit.puts) {
       if (leaseId !== undefined && !this.leases.has(leaseId)) {
         throw new MeshError('LEASE_NOT_FOUND', `lease "${leaseId}" of "${key}" does not exist`);
@@ -137,4 +141,13 @@ export class EmbeddedState {
   #keysOf(leaseId: string): string[] {
     return [...this.entries.values()].filter(e => e.leaseId === leaseId).map(({ key }) => key);
   }
+}
+
+function revisionConflict(key: string, expected: bigint, found: bigint): MeshError {
+  const was = expected === 0n ? 'not to exist' : `to be of revision ${expected}`;
+  const is = found === 0n ? 'does not exist' : `is of revision ${found}`;
+  return new MeshError(
+    'REVISION_CONFLICT',
+    `"${key}" was expected ${was} and ${is}; read it again and decide anew`,
+  );
 }

@@ -12,6 +12,7 @@
 import {
   Etcd3,
   EtcdLeaseInvalidError,
+  type ICompare,
   type IKeyValue,
   type IOptions,
   type IRequestOp,
@@ -80,7 +81,13 @@ export class EtcdStore implements RegistryStore {
     throw new MeshError('LEASE_NOT_FOUND', `lease "${leaseId}" has expired or never existed`);
   }
 
-  async commit({ puts, deletes }: Commit): Promise<bigint> {
+  async commit({ puts, deletes, expect = [] }: Commit): Promise<bigint> {
+    const compare: ICompare[] = expect.map(({ key, revision }) => ({
+      result: 'Equal',
+      target: 'Mod',
+      key: Buffer.from(key),
+      mod_revision: String(revision),
+    }));
     const success: IRequestOp[] = [
       ...puts.map(({ key, value, leaseId }) => ({
         request_put: {
@@ -91,8 +98,13 @@ export class EtcdStore implements RegistryStore {
       })),
       ...deletes.map(key => ({ request_delete_range: { key: Buffer.from(key) } })),
     ];
-    const { header } = await this.#call(() => this.#etcd.kv.txn({ success }));
-    return BigInt(header.revision);
+    const { header, succeeded } = await this.#call(() => this.#etcd.kv.txn({ compare, success }));
+    if (succeeded) return BigInt(header.revision);
+    const keys = expect.map(({ key }) => `"${key}"`).join(', ');
+    throw new MeshError(
+      'REVISION_CONFLICT',
+      `not all of ${keys} are as expected; read them again and decide anew`,
+    );
   }
 
   /** Pages of one revision, from a quorum. */

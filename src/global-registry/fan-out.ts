@@ -8,7 +8,7 @@
 import { MeshError } from '../mesh/errors.ts';
 import * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
 import { encodeRecordId, type WatchPosition } from '../wire/registry-records.ts';
-import { parseKey, type RecordKey } from './keys.ts';
+import { parseKey, type TableKey } from './keys.ts';
 import { REPLACE_ALL_PART_BYTES } from './limits.ts';
 import type { Revision, StoreEntry } from './store.ts';
 import type { TableMirror } from './table-mirror.ts';
@@ -56,35 +56,45 @@ function* wholeTable(
   at: WatchPosition,
   entries: readonly StoreEntry[],
 ): Generator<pb.WatchResponse> {
-  let records: pb.StoredRecord[] = [];
+  let part: pb.ReplaceAll = { records: [], intents: [], more: true };
   let bytes = 0;
   for (const entry of entries) {
     bytes += entry.value.length;
-    if (records.length > 0 && bytes > REPLACE_ALL_PART_BYTES) {
-      yield { ...at, body: { $case: 'replaceAll', value: { records, more: true } } };
-      records = [];
+    if (bytes > REPLACE_ALL_PART_BYTES && part.records.length + part.intents.length > 0) {
+      yield { ...at, body: { $case: 'replaceAll', value: part } };
+      part = { records: [], intents: [], more: true };
       bytes = entry.value.length;
     }
-    records.push(storedOf(entry));
+    const stored = storedOf(entry);
+    if (stored.$case === 'put') part.records.push(stored.value);
+    else part.intents.push(stored.value);
   }
-  yield { ...at, body: { $case: 'replaceAll', value: { records, more: false } } };
+  yield { ...at, body: { $case: 'replaceAll', value: { ...part, more: false } } };
 }
 
 function changesOf({ events }: Revision): pb.Change[] {
   return events.map(event => {
-    if (event.kind === 'put') return { kind: { $case: 'put', value: storedOf(event.entry) } };
-    const { cluster, id } = keyOf(event.key);
-    return { kind: { $case: 'deleted', value: { cluster, id: encodeRecordId(id) } } };
+    if (event.kind === 'put') return { kind: storedOf(event.entry) };
+    const key = keyOf(event.key);
+    if (key.kind === 'intent') return { kind: { $case: 'deletedIntent', value: key.intent } };
+    const value = { cluster: key.cluster, id: encodeRecordId(key.id) };
+    return { kind: { $case: 'deleted', value } };
   });
 }
 
 /** The mirror has read the record already; its bytes are passed on as they are. */
-function storedOf({ key, value, revision }: StoreEntry): pb.StoredRecord {
-  const { cluster } = keyOf(key);
-  return { cluster, record: pb.Record.decode(value), modRevision: revision };
+function storedOf({ key, value, revision: modRevision }: StoreEntry): Stored {
+  const parsed = keyOf(key);
+  if (parsed.kind === 'intent') {
+    return { $case: 'putIntent', value: { intent: pb.Intent.decode(value), modRevision } };
+  }
+  const record = pb.Record.decode(value);
+  return { $case: 'put', value: { cluster: parsed.cluster, record, modRevision } };
 }
 
-function keyOf(key: string): RecordKey {
+type Stored = Extract<pb.Change['kind'], { readonly $case: 'put' | 'putIntent' }>;
+
+function keyOf(key: string): TableKey {
   const parsed = parseKey(key);
   if (parsed === undefined) throw new Error(`the mirror let through the key "${key}"`);
   return parsed;

@@ -22,6 +22,7 @@ import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/regist
 import type { RegistryConfig } from './config.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import { EtcdStore } from './etcd-store.ts';
+import { listIntents } from './intents.ts';
 import { describeRecord } from './keys.ts';
 import { CONNECTIONS_MAX, HANDSHAKE_MS_MAX, STOP_GRACE_MS } from './limits.ts';
 import { createRegistryMetrics } from './metrics.ts';
@@ -71,6 +72,7 @@ export async function createRegistry(
   const admin = new AdminServer({ metrics: metrics.registry, config });
   admin.ready('store', () => (mirror.storeId === undefined ? mirror.outage : undefined));
   admin.debug('records', () => recordsOf(mirror));
+  admin.debug('intents', () => listIntents(mirror));
   admin.debug('store', () => ({
     kind: store.kind,
     storeId: mirror.storeId,
@@ -133,9 +135,15 @@ function openStore(
 }
 
 function recordsOf(mirror: TableMirror): unknown {
-  return [...mirror.rows.values()].map(({ cluster, id, entry }) => ({
-    cluster,
-    record: describeRecord(id),
-    revision: String(entry.revision),
-  }));
+  return [...mirror.rows.values()].flatMap(row =>
+    row.kind === 'record'
+      ? [
+          {
+            cluster: row.cluster,
+            record: describeRecord(row.id),
+            revision: String(row.entry.revision),
+          },
+        ]
+      : [],
+  );
 }

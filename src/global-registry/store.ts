@@ -5,14 +5,15 @@
  *
  * - durable: what `commit` and `grantLease` acknowledged survives a crash of the process.
  * - atomic: a commit happens whole, at one revision, or not at all; readers never see part of one.
+ * - conditional: a commit with expectations happens only if all of them hold at its revision.
  * - ordered: a watch yields revisions in ascending order.
  * - unique: a watch yields each revision at most once.
  * - reliable: a watch leaves no revision out; when it cannot promise that it throws REVISION_COMPACTED.
  * - resumable: a watch from the last revision seen continues as if it had never broken.
  * - leased: a key put with a lease goes when the lease does, and only such keys go.
  *
- * A commit that fails with STORE_UNAVAILABLE may or may not have happened; puts carry whole values, so
- * it can be repeated.
+ * A commit that fails with STORE_UNAVAILABLE may or may not have happened, now or later. With expectations
+ * about the keys it writes it can never undo a newer one, so whoever repeats it states them.
  */
 
 export interface RegistryStore {
@@ -21,7 +22,10 @@ export interface RegistryStore {
   grantLease(ttlMs: number): Promise<StoreLease>;
   /** A full TTL from now on. Throws LEASE_NOT_FOUND once it has expired. */
   keepAlive(leaseId: string): Promise<StoreLease>;
-  /** Each key at most once. Deleting a key that is not there is no error. Throws LEASE_NOT_FOUND. */
+  /**
+   * Each key at most once. Deleting a key that is not there is no error. Throws LEASE_NOT_FOUND, and
+   * REVISION_CONFLICT when an expectation does not hold.
+   */
   commit(commit: Commit): Promise<bigint>;
   snapshot(prefix: string): Promise<Snapshot>;
   /**
@@ -40,6 +44,13 @@ export interface StoreLease {
 export interface Commit {
   readonly puts: readonly Put[];
   readonly deletes: readonly string[];
+  readonly expect?: readonly Expectation[];
+}
+
+export interface Expectation {
+  readonly key: string;
+  /** Of the key's last put; 0n: the key is not there. */
+  readonly revision: bigint;
 }
 
 export interface Put {

@@ -8,8 +8,10 @@
  */
 
 import { messageOf } from '../mesh/errors.ts';
+import type { Intent, IntentKey } from '../mesh/intent.ts';
 import type { Logger } from '../runtime/log.ts';
 import { Backoff, sleep } from '../runtime/supervise.ts';
+import { parseIntent } from '../wire/registry-intents.ts';
 import { parseRecord, type RegistryRecord } from '../wire/registry-records.ts';
 import { bytesOf, ChangeHistory, type HistoryBounds } from './change-history.ts';
 import { KEY_PREFIX, parseKey, type RecordKey } from './keys.ts';
@@ -23,8 +25,18 @@ import {
 import type { RegistryMetrics } from './metrics.ts';
 import type { RegistryStore, Revision, Snapshot, StoreEntry, StoreEvent } from './store.ts';
 
-export interface Row extends RecordKey {
+export type Row = RecordRow | IntentRow;
+
+export interface RecordRow extends RecordKey {
+  readonly kind: 'record';
   readonly record: RegistryRecord;
+  readonly entry: StoreEntry;
+}
+
+export interface IntentRow {
+  readonly kind: 'intent';
+  readonly key: IntentKey;
+  readonly intent: Intent;
   readonly entry: StoreEntry;
 }
 
@@ -156,11 +168,8 @@ export class TableMirror {
 
   #put(entry: StoreEntry): boolean {
     const { log, metrics } = this.#options;
-    const key = parseKey(entry.key);
     try {
-      if (key === undefined) throw new Error('the key is none of ours');
-      const record = parseRecord(entry.value, key.cluster);
-      this.#rows.set(entry.key, { ...key, record, entry });
+      this.#rows.set(entry.key, parseRow(entry));
       return true;
     } catch (error) {
       metrics.unreadableRecords.inc();
@@ -172,5 +181,17 @@ export class TableMirror {
   #setOutage(reason: string | undefined): void {
     this.#outage = reason;
     this.#options.metrics.storeUp.set(reason === undefined ? 1 : 0);
+  }
+}
+
+function parseRow(entry: StoreEntry): Row {
+  const key = parseKey(entry.key);
+  switch (key?.kind) {
+    case 'record':
+      return { ...key, record: parseRecord(entry.value, key.cluster), entry };
+    case 'intent':
+      return { kind: 'intent', key: key.intent, intent: parseIntent(entry.value), entry };
+    case undefined:
+      throw new Error('the key is none of ours');
   }
 }

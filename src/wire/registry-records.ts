@@ -9,7 +9,8 @@
 
 import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
-import { isMeshError, MeshError, messageOf } from '../mesh/errors.ts';
+import { messageOf } from '../mesh/errors.ts';
+import type { IntentKey } from '../mesh/intent.ts';
 import type { Locality } from '../mesh/locality.ts';
 import {
   type ClusterName,
@@ -23,14 +24,14 @@ import {
 import type { Endpoint, ServicePort } from '../mesh/service.ts';
 import { parseTrustDomain, requireSpiffeId, type TrustDomain } from '../mesh/spiffe-id.ts';
 import * as pb from './generated/isthmus/registry/v1/registry.ts';
+import { atMost, invalid, present, refusing, shown, text } from './registry-fields.ts';
+import type { StoredIntent } from './registry-intents.ts';
 
 /** A service with more endpoints is published as several slices, numbered from 0. */
 export const SLICE_ENDPOINTS_MAX = 100;
 const SLICES_MAX = 1000;
 const PORTS_MAX = 32;
 const GATEWAYS_MAX = 16;
-/** Free text (locality, network, instance, version, host): bytes of UTF-8. */
-const TEXT_BYTES_MAX = 253;
 
 export type RegistryRecord =
   | { readonly kind: 'config'; readonly config: ClusterConfig }
@@ -75,7 +76,9 @@ export interface StoredRecord {
 
 export type RecordChange =
   | { readonly kind: 'put'; readonly stored: StoredRecord }
-  | { readonly kind: 'delete'; readonly cluster: ClusterName; readonly id: RecordId };
+  | { readonly kind: 'delete'; readonly cluster: ClusterName; readonly id: RecordId }
+  | { readonly kind: 'put-intent'; readonly stored: StoredIntent }
+  | { readonly kind: 'delete-intent'; readonly key: IntentKey };
 
 /** Where a watch stands; a revision means nothing outside its store. */
 export interface WatchPosition {
@@ -88,6 +91,7 @@ export type RegistryUpdate =
       readonly kind: 'replace-all';
       readonly position: WatchPosition;
       readonly records: readonly StoredRecord[];
+      readonly intents: readonly StoredIntent[];
     }
   /** Empty right after a resume that missed nothing. */
   | {
@@ -257,44 +261,4 @@ function decodeAddress(address: pb.SocketAddress | undefined): SocketAddress {
 function portNumber(port: number): number {
   if (port >= 1 && port <= 65535) return port;
   throw invalid(`port "${port}" must be 1 to 65535`);
-}
-
-/** Free text that ends up in logs and tables: printable, bounded, possibly empty. */
-function text(field: string, value: string): string {
-  if (Buffer.byteLength(value) > TEXT_BYTES_MAX) {
-    throw invalid(`${field} ${shown(value)} is longer than ${TEXT_BYTES_MAX} bytes`);
-  }
-  if (/\p{C}/u.test(value)) throw invalid(`${field} ${shown(value)} has an unprintable character`);
-  return value;
-}
-
-function present<T>(field: string, value: T | undefined): T {
-  if (value !== undefined) return value;
-  throw invalid(`${field} is missing`);
-}
-
-function atMost<T>(field: string, max: number, items: readonly T[]): readonly T[] {
-  if (items.length <= max) return items;
-  throw new MeshError(
-    'LIMIT_EXCEEDED',
-    `${items.length} ${field} in one record; use at most ${max}`,
-  );
-}
-
-/** A name refused by the mesh's own parsers is the sender's fault here, not this process's. */
-function refusing<T>(decode: () => T): T {
-  try {
-    return decode();
-  } catch (error) {
-    if (isMeshError(error, 'NAME_INVALID')) throw invalid(error.message);
-    throw error;
-  }
-}
-
-function invalid(message: string): MeshError {
-  return new MeshError('REQUEST_INVALID', message);
-}
-
-function shown(value: string): string {
-  return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
 }

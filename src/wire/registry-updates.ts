@@ -9,6 +9,7 @@
 import { MeshError } from '../mesh/errors.ts';
 import { type ClusterName, parseClusterName } from '../mesh/names.ts';
 import type * as pb from './generated/isthmus/registry/v1/registry.ts';
+import { decodeIntent, decodeIntentKey, type StoredIntent } from './registry-intents.ts';
 import {
   decodeRecord,
   decodeRecordId,
@@ -19,7 +20,7 @@ import {
 
 export class UpdateReader {
   readonly #unreadable: (error: unknown) => void;
-  #parts: StoredRecord[] | undefined;
+  #parts: TableParts | undefined;
 
   constructor(unreadable: (error: unknown) => void) {
     this.#unreadable = unreadable;
@@ -30,10 +31,12 @@ export class UpdateReader {
     const position = { storeId: message.storeId, revision: message.revision };
     switch (message.body?.$case) {
       case 'replaceAll': {
-        const { records, more } = message.body.value;
-        const parts = [...(this.#parts ?? []), ...this.#readable(records, decodeStored)];
+        const { records, intents, more } = message.body.value;
+        const parts = this.#parts ?? { records: [], intents: [] };
+        parts.records.push(...this.#readable(records, decodeStored));
+        parts.intents.push(...this.#readable(intents, decodeStoredIntent));
         this.#parts = more ? parts : undefined;
-        return more ? undefined : { kind: 'replace-all', position, records: parts };
+        return more ? undefined : { kind: 'replace-all', position, ...parts };
       }
       case 'changes':
         if (this.#parts !== undefined) {
@@ -65,9 +68,18 @@ export class UpdateReader {
   }
 }
 
+interface TableParts {
+  readonly records: StoredRecord[];
+  readonly intents: StoredIntent[];
+}
+
 function decodeStored(stored: pb.StoredRecord): StoredRecord {
   const cluster: ClusterName = parseClusterName(stored.cluster);
   return { cluster, record: decodeRecord(stored.record, cluster), revision: stored.modRevision };
+}
+
+function decodeStoredIntent({ intent, modRevision }: pb.StoredIntent): StoredIntent {
+  return { intent: decodeIntent(intent), revision: modRevision };
 }
 
 function decodeChange({ kind }: pb.Change): RecordChange {
@@ -78,6 +90,10 @@ function decodeChange({ kind }: pb.Change): RecordChange {
       const { cluster, id } = kind.value;
       return { kind: 'delete', cluster: parseClusterName(cluster), id: decodeRecordId(id) };
     }
+    case 'putIntent':
+      return { kind: 'put-intent', stored: decodeStoredIntent(kind.value) };
+    case 'deletedIntent':
+      return { kind: 'delete-intent', key: decodeIntentKey(kind.value) };
     case undefined:
       throw new MeshError('REQUEST_INVALID', 'change is neither a put nor a deletion');
   }

@@ -6,7 +6,9 @@
 import type { RegistryPort } from '../../src/cluster-agent/registry-subscriber.ts';
 import { recordKey } from '../../src/cluster-agent/registry-view.ts';
 import { MeshError } from '../../src/mesh/errors.ts';
+import { type Intent, type IntentKey, intentKey } from '../../src/mesh/intent.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';
+import type { StoredIntent } from '../../src/wire/registry-intents.ts';
 import {
   idOf,
   type RecordChange,
@@ -26,6 +28,7 @@ export class FakeRegistry {
   revision = 0n;
   readonly published: { readonly puts: number; readonly deletes: number }[] = [];
   readonly #rows = new Map<string, StoredRecord>();
+  readonly #intents = new Map<IntentKey, StoredIntent>();
   readonly #watchers = new Set<Watcher>();
   readonly #leases = new Map<string, ClusterName>();
   #reachable = true;
@@ -78,6 +81,18 @@ export class FakeRegistry {
     return this.revision;
   }
 
+  /** What an operator wants. */
+  want(intent: Intent): void {
+    this.revision += 1n;
+    const stored = { intent, revision: this.revision };
+    this.#intents.set(intentKey(intent), stored);
+    this.#announce({
+      kind: 'changes',
+      position: this.#position(),
+      changes: [{ kind: 'put-intent', stored }],
+    });
+  }
+
   /** The cluster's agent has been silent for its lease's time. */
   expireLease(cluster: ClusterName): void {
     for (const [leaseId, owner] of this.#leases) {
@@ -107,6 +122,7 @@ export class FakeRegistry {
     this.storeId = storeId;
     this.revision = 0n;
     this.#rows.clear();
+    this.#intents.clear();
     this.#leases.clear();
   }
 
@@ -114,7 +130,8 @@ export class FakeRegistry {
     this.#requireReachable();
     const watcher: Watcher = { queue: [], wake: () => undefined };
     const records = [...this.#rows.values()];
-    watcher.queue.push({ kind: 'replace-all', position: this.#position(), records });
+    const intents = [...this.#intents.values()];
+    watcher.queue.push({ kind: 'replace-all', position: this.#position(), records, intents });
     this.#watchers.add(watcher);
     const wake = (): void => watcher.wake();
     signal.addEventListener('abort', wake, { once: true });

@@ -14,6 +14,7 @@ import {
   recordsInForce,
 } from '../../src/cluster-agent/registry-view.ts';
 import type { Freshness } from '../../src/mesh/cluster.ts';
+import { type Intent, intentKey } from '../../src/mesh/intent.ts';
 import { parseClusterName } from '../../src/mesh/names.ts';
 import type { RecordChange, RegistryRecord } from '../../src/wire/registry-records.ts';
 import { publishedCluster } from './published-cluster.ts';
@@ -34,11 +35,13 @@ function replace(
   records: readonly RegistryRecord[],
   revision: bigint,
   storeId = 's',
+  intents: readonly Intent[] = [],
 ): RegistryView {
   return applyUpdate(view, {
     kind: 'replace-all',
     position: { storeId, revision },
     records: records.map(record => stored(record, revision)),
+    intents: intents.map(intent => ({ intent, revision })),
   });
 }
 
@@ -53,6 +56,44 @@ function west(view: RegistryView): ClusterState {
 function without(kind: RegistryRecord['kind']): RegistryRecord[] {
   return RECORDS.filter(record => record.kind !== kind);
 }
+
+describe('intents in a view', () => {
+  const stated = { reason: 'maintenance', atMs: 1_000, by: 'ada' };
+  const drain: Intent = { kind: 'drain', cluster: WEST, startMs: 1_000, overMs: 60_000, ...stated };
+  const statement = Uint8Array.of(1, 2, 3);
+  const revoked: Intent = { kind: 'cluster-revocation', cluster: WEST, statement, ...stated };
+  const put = (intent: Intent, revision: bigint): RecordChange => ({
+    kind: 'put-intent',
+    stored: { intent, revision },
+  });
+  const intentsOf = (view: RegistryView): Intent[] =>
+    [...view.intents.values()].map(({ intent }) => intent);
+
+  it('come with the table, are replaced by newer ones and go when they are deleted', () => {
+    const start = replace(EMPTY_VIEW, RECORDS, 1n, 's', [drain]);
+    expect(intentsOf(start)).to.deep.equal([drain]);
+    const longer = { ...drain, overMs: 120_000 };
+    const changed = change(start, 2n, [put(longer, 2n), put(revoked, 2n)]);
+    expect(intentsOf(changed)).to.deep.equal([longer, revoked]);
+    const ended = change(changed, 3n, [{ kind: 'delete-intent', key: intentKey(drain) }]);
+    expect(intentsOf(ended)).to.deep.equal([revoked]);
+    expect(west(ended).kind).to.equal('settled');
+  });
+
+  it('go when the same store has them no more; of another store only revocations are kept', () => {
+    const start = replace(EMPTY_VIEW, RECORDS, 5n, 's', [drain, revoked]);
+    expect(intentsOf(replace(start, RECORDS, 6n, 's'))).to.deep.equal([]);
+    expect(intentsOf(replace(start, RECORDS, 1n, 'another'))).to.deep.equal([revoked]);
+  });
+
+  it('survive on disk', () => {
+    const view = replace(EMPTY_VIEW, RECORDS, 5n, 's', [drain, revoked]);
+    expect(intentsOf(parseRegistryFile(formatRegistryFile(view)))).to.deep.equal([
+      drain,
+      { ...revoked, statement: Buffer.from(statement) },
+    ]);
+  });
+});
 
 describe('clusterState', () => {
   it('is settled with config, bundle and canary', () => {

@@ -28,7 +28,9 @@ function tableOf(records: readonly (readonly [string, RegistryRecord])[]): Map<s
   return new Map(
     records.map(([cluster, record]) => {
       const entry = entryOf(cluster, record);
-      return [entry.key, { ...parseKey(entry.key)!, record, entry }];
+      const key = parseKey(entry.key);
+      if (key?.kind !== 'record') throw new Error(`"${entry.key}" is no record's`);
+      return [entry.key, { ...key, record, entry }];
     }),
   );
 }

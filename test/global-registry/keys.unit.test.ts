@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { describeRecord, formatKey, parseKey } from '../../src/global-registry/keys.ts';
+import {
+  describeRecord,
+  formatIntentKey,
+  formatKey,
+  parseKey,
+  type TableKey,
+} from '../../src/global-registry/keys.ts';
+import { intentKey } from '../../src/mesh/intent.ts';
 import type { ClusterName, Namespace, ServiceName } from '../../src/mesh/names.ts';
 
 const east = 'east' as ClusterName;
@@ -10,6 +17,9 @@ const slice = {
   name: 'cart' as ServiceName,
   slice: 12,
 } as const;
+
+const format = (key: TableKey): string =>
+  key.kind === 'intent' ? formatIntentKey(key.intent) : formatKey(key);
 
 describe('registry keys', () => {
   it('have one form for each record', () => {
@@ -25,7 +35,11 @@ describe('registry keys', () => {
     const key = formatKey({ cluster: east, id: slice });
     expect(key).to.equal('/isthmus/v1/exports/east/shop/cart/12');
     expect(describeRecord(slice)).to.equal('exports/shop/cart/12');
-    for (const each of [...keys, key]) expect(formatKey(parseKey(each)!)).to.equal(each);
+    const drain = formatIntentKey(
+      intentKey({ kind: 'drain', cluster: east, startMs: 1, overMs: 1 }),
+    );
+    expect(drain).to.equal('/isthmus/v1/intents/drain/east');
+    for (const each of [...keys, key, drain]) expect(format(parseKey(each)!)).to.equal(each);
   });
 
   for (const key of [
@@ -43,6 +57,11 @@ describe('registry keys', () => {
     '/isthmus/v1/exports/east/shop/cart/1000',
     '/isthmus/v1/exports/east/shop/../1',
     '/isthmus/v1/exports/east/shop/cart/1/2',
+    '/isthmus/v1/intents/drain',
+    '/isthmus/v1/intents/drain/east/west',
+    '/isthmus/v1/intents/drain/East',
+    '/isthmus/v1/intents/service-ownership/shop',
+    '/isthmus/v1/intents/toString/east',
   ]) {
     it(`do not include ${JSON.stringify(key)}`, () => {
       expect(parseKey(key)).to.equal(undefined);
@@ -54,7 +73,7 @@ describe('registry keys', () => {
       fc.property(fc.string(), text => {
         const key = `/isthmus/v1/${text}`;
         const parsed = parseKey(key);
-        return parsed === undefined || formatKey(parsed) === key;
+        return parsed === undefined || format(parsed) === key;
       }),
     );
   });

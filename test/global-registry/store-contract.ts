@@ -105,6 +105,47 @@ export function storeContract(open: () => Promise<StoreUnderTest>): void {
     expect(await table()).to.deep.equal({ a: '1', b: '2' });
   });
 
+  it('conditional: a commit happens when every expectation holds, and else not at all', async () => {
+    const first = await commit('a', '1');
+    const replace = (revision: bigint) =>
+      store.commit({
+        puts: [put('a', '2'), put('b', '2')],
+        deletes: [],
+        expect: [
+          { key: `${prefix}a`, revision },
+          { key: `${prefix}b`, revision: 0n },
+        ],
+      });
+    expect(await codeOf(replace(first - 1n))).to.equal('REVISION_CONFLICT');
+    expect(await codeOf(replace(0n))).to.equal('REVISION_CONFLICT');
+    expect(await table()).to.deep.equal({ a: '1' });
+    const second = await replace(first);
+    expect(await table()).to.deep.equal({ a: '2', b: '2' });
+    expect(await codeOf(replace(second))).to.equal('REVISION_CONFLICT');
+    const remove = { puts: [], deletes: [`${prefix}a`] };
+    const expectation = { key: `${prefix}a`, revision: second };
+    await store.commit({ ...remove, expect: [expectation] });
+    expect(await codeOf(store.commit({ ...remove, expect: [expectation] }))).to.equal(
+      'REVISION_CONFLICT',
+    );
+  });
+
+  it('conditional: of many that expect the same revision exactly one happens', async () => {
+    const revision = await commit('a', '0');
+    const attempts = Array.from({ length: 20 }, (_, i) =>
+      codeOf(
+        store.commit({
+          puts: [put('a', String(i))],
+          deletes: [],
+          expect: [{ key: `${prefix}a`, revision }],
+        }),
+      ),
+    );
+    const results = await Promise.all(attempts);
+    expect(results.filter(result => result === 'ok')).to.have.length(1);
+    expect(results.filter(result => result === 'REVISION_CONFLICT')).to.have.length(19);
+  });
+
   it('ordered and reliable: a watch yields every revision of its prefix, ascending', async () => {
     const { revision } = await store.snapshot(prefix);
     const watching = watchUntil(revision, seen => seen.length === 30);

@@ -6,7 +6,7 @@ import { TableMirror } from '../../src/global-registry/table-mirror.ts';
 import { createLogger } from '../../src/runtime/log.ts';
 import { sleep } from '../../src/runtime/supervise.ts';
 import type { WatchResponse } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
-import { type RegistryUpdate, type WatchPosition } from '../../src/wire/registry-records.ts';
+import { idOf, type RegistryUpdate, type WatchPosition } from '../../src/wire/registry-records.ts';
 import { UpdateReader } from '../../src/wire/registry-updates.ts';
 import { FakeStore } from './fake-store.ts';
 import { configOf, entryOf, sliceOf } from './records.ts';
@@ -181,13 +181,9 @@ class Subscriber {
     const update = await this.next();
     if (update.kind !== 'changes') throw new Error(`got ${update.kind}`);
     return update.changes.map(change => {
-      const id =
-        change.kind === 'delete'
-          ? change.id
-          : change.stored.record.kind === 'export-slice'
-            ? { ...change.stored.record.slice, kind: 'export-slice' as const }
-            : { kind: change.stored.record.kind };
-      const cluster = change.kind === 'delete' ? change.cluster : change.stored.cluster;
+      if (change.kind !== 'put' && change.kind !== 'delete') throw new Error(`got ${change.kind}`);
+      const { cluster } = change.kind === 'put' ? change.stored : change;
+      const id = change.kind === 'put' ? idOf(change.stored.record) : change.id;
       const name = id.kind === 'export-slice' ? `${id.namespace}/${id.name}/${id.slice}` : id.kind;
       return `${change.kind === 'delete' ? '-' : '+'}${cluster} ${name}`;
     });

@@ -113,7 +113,7 @@ describe('a registry watch', () => {
   const replaceAll = (records: pb.StoredRecord[], more: boolean): pb.WatchResponse => ({
     revision: 9n,
     storeId: 's',
-    body: { $case: 'replaceAll', value: { records, more } },
+    body: { $case: 'replaceAll', value: { records, intents: [], more } },
   });
   const changes: pb.WatchResponse = {
     revision: 9n,
