@@ -20,6 +20,8 @@ import {
 } from './service.ts';
 import { trustDomainOf } from './spiffe-id.ts';
 import {
+  DEFAULT_OVERPROVISIONING,
+  DEFAULT_POLICY,
   type GatewayRoute,
   type Upstream,
   type UpstreamEndpoint,
@@ -120,10 +122,18 @@ function upstream(
     });
     const trustDomain = trustDomainOf(spiffeId);
     const priority = localityPriority(vantage.locality, locality);
-    return [{ hash, workload, cluster, trustDomain, spiffeId, locality, priority, ...way, sni }];
+    const place = { locality, priority, weight: 1, availability: 100 };
+    return [{ hash, workload, cluster, trustDomain, spiffeId, ...place, ...way, sni }];
   });
-  const name = upstreamName(host, port);
-  return { name, host, port, protocol, endpoints: withoutGaps(reachable.sort(byPreference)) };
+  return {
+    name: upstreamName(host, port),
+    host,
+    port,
+    protocol,
+    policy: DEFAULT_POLICY,
+    overprovisioning: [DEFAULT_OVERPROVISIONING],
+    endpoints: withoutGaps(reachable.sort(byPreference)),
+  };
 }
 
 type Way = Pick<UpstreamEndpoint, 'path' | 'addresses'>;

@@ -21,8 +21,43 @@ export interface Upstream {
   readonly host: string;
   readonly port: number;
   readonly protocol: Protocol;
+  readonly policy: UpstreamPolicy;
+  /**
+   * Of each priority, in percent: with a healthy share of 100 / it, the level still carries everything
+   * meant for it; below that, in proportion, and the rest spills to the next.
+   */
+  readonly overprovisioning: readonly number[];
   readonly endpoints: readonly UpstreamEndpoint[];
 }
+
+export type Balancing = 'round-robin' | 'least-request';
+
+/** How the proxies of the calling cluster treat a service. */
+export interface UpstreamPolicy {
+  readonly balancing: Balancing;
+  /** With a smaller healthy share, what was ejected is used again. */
+  readonly panicBelowPercent: number;
+  /** Of the endpoints; one may always be ejected. */
+  readonly ejectedPercentMax: number;
+  /** Bad answers in a row, or calls broken off in a row, that eject an endpoint. */
+  readonly ejectAfterFailures: number;
+  /** From a request to the head of its answer, unless the request says how long. */
+  readonly timeoutMs: number;
+  /** After which an idempotent request is tried elsewhere. */
+  readonly tryTimeoutMs: number;
+}
+
+export const DEFAULT_POLICY: UpstreamPolicy = {
+  balancing: 'round-robin',
+  panicBelowPercent: 50,
+  ejectedPercentMax: 50,
+  ejectAfterFailures: 5,
+  timeoutMs: 60_000,
+  tryTimeoutMs: 2_500,
+};
+
+/** Envoy's: a level spills below a healthy share of 72 %. */
+export const DEFAULT_OVERPROVISIONING = 140;
 
 export interface UpstreamEndpoint {
   readonly hash: EndpointHash;
@@ -34,6 +69,10 @@ export interface UpstreamEndpoint {
   readonly locality: Locality;
   /** 0 is tried first. */
   readonly priority: number;
+  /** Relative inside the priority, at least 1. */
+  readonly weight: number;
+  /** Percent of what it would otherwise be given; the rest goes to the next priority. */
+  readonly availability: number;
   /** Where to connect: the endpoint's sidecar, or any gateway of its cluster. Never empty. */
   readonly addresses: readonly SocketAddress[];
   readonly path: 'direct' | 'gateway';

@@ -18,6 +18,8 @@ function endpoint(
     spiffeId: 'spiffe://west.example/ns/shop/sa/payments' as SpiffeId,
     locality: { region: 'us-west', zone: '' },
     priority,
+    weight: 1,
+    availability: 100,
     addresses: ports.map(port => ({ host: '127.0.0.1', port })),
     path: 'direct',
     sni: name,

@@ -18,10 +18,13 @@ import { endpointHash, type Protocol, serviceHost } from '../../src/mesh/service
 import type { TrustDomain } from '../../src/mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
 import {
+  DEFAULT_OVERPROVISIONING,
+  DEFAULT_POLICY,
   type GatewayRoute,
   type Upstream,
   type UpstreamEndpoint,
   type UpstreamName,
+  type UpstreamPolicy,
   upstreamName,
 } from '../../src/mesh/upstream.ts';
 import { parseConfig } from '../../src/runtime/config.ts';
@@ -232,6 +235,7 @@ export interface EndpointSpec {
   readonly addresses: readonly SocketAddress[];
   readonly path?: 'direct' | 'gateway';
   readonly priority?: number;
+  readonly weight?: number;
 }
 
 export function testEndpoint(
@@ -251,6 +255,8 @@ export function testEndpoint(
     spiffeId: idOf(authority, `ns/shop/sa/${workload}`),
     locality: { region: spec.cluster, zone: '' },
     priority: spec.priority ?? 0,
+    weight: spec.weight ?? 1,
+    availability: 100,
     addresses: spec.addresses,
     path: spec.path ?? 'direct',
     sni: formatSni({ ...serviceSni(cluster, service), endpoint: hash }),
@@ -272,10 +278,19 @@ export function announce(
   service: string,
   protocol: Protocol,
   endpoints: readonly UpstreamEndpoint[],
+  policy: Partial<UpstreamPolicy> = {},
 ): string {
   const host = serviceHost('clusterset', 'shop' as Namespace, service as ServiceName);
   const name = upstreamName(host, 80);
-  link.upstreams.put(name, { name, host, port: 80, protocol, endpoints });
+  link.upstreams.put(name, {
+    name,
+    host,
+    port: 80,
+    protocol,
+    policy: { ...DEFAULT_POLICY, ...policy },
+    overprovisioning: [DEFAULT_OVERPROVISIONING],
+    endpoints,
+  });
   link.hosts.put(host, name);
   link.hosts.put(`${host}:80`, name);
   return host;

@@ -15,13 +15,16 @@ import {
   type GatewayRoute,
   parseUpstreamName,
   type Upstream,
-  type UpstreamEndpoint,
   type UpstreamName,
 } from '../../mesh/upstream.ts';
 import { DeltaDiscoveryResponse } from '../../wire/generated/envoy/service/discovery/v3/discovery.ts';
 import { parseCluster, type XdsCluster } from '../../wire/xds/cluster.ts';
 import { type GatewayChain, parseGatewayListener } from '../../wire/xds/listener.ts';
-import { parseGatewayAssignment, parseLoadAssignment } from '../../wire/xds/load-assignment.ts';
+import {
+  parseGatewayAssignment,
+  parseLoadAssignment,
+  type UpstreamAssignment,
+} from '../../wire/xds/load-assignment.ts';
 import {
   RESOURCE_ORDER,
   RESOURCE_TYPE_URLS,
@@ -36,7 +39,7 @@ export class Received {
   readonly #kind: 'sidecar' | 'gateway';
   readonly #resources = new Map<ResourceType, Map<string, XdsResource>>();
   readonly #clusters = new Map<string, XdsCluster>();
-  readonly #endpoints = new Map<string, readonly UpstreamEndpoint[]>();
+  readonly #assignments = new Map<string, UpstreamAssignment>();
   readonly #gatewayEndpoints = new Map<string, readonly GatewayEndpoint[]>();
   readonly #hostRoutes = new Map<string, HostRoutes>();
   readonly #chains = new Map<string, readonly GatewayChain[]>();
@@ -143,7 +146,7 @@ export class Received {
         return;
       case 'load-assignment':
         if (this.#kind === 'sidecar') {
-          this.#endpoints.set(name, parseLoadAssignment(bytes).endpoints);
+          this.#assignments.set(name, parseLoadAssignment(bytes));
         } else this.#gatewayEndpoints.set(name, parseGatewayAssignment(bytes).endpoints);
         return;
       case 'listener':
@@ -162,7 +165,7 @@ export class Received {
       case 'cluster':
         return [this.#clusters];
       case 'load-assignment':
-        return [this.#endpoints, this.#gatewayEndpoints];
+        return [this.#assignments, this.#gatewayEndpoints];
       case 'listener':
         return [this.#chains];
       case 'route-configuration':
@@ -193,9 +196,9 @@ export class Received {
 
   /** An endpoint whose identity the cluster does not list may not answer for it, and is left out. */
   #assemble(cluster: XdsCluster): Upstream | undefined {
-    const endpoints = this.#endpoints.get(cluster.name);
-    if (cluster.kind !== 'upstream' || endpoints === undefined) return undefined;
-    const { name, protocol, identities } = cluster;
+    const assignment = this.#assignments.get(cluster.name);
+    if (cluster.kind !== 'upstream' || assignment === undefined) return undefined;
+    const { name, protocol, policy, identities } = cluster;
     const parsed = parseUpstreamName(name);
     if (parsed === undefined) return undefined;
     const allowed = new Set(identities);
@@ -203,7 +206,9 @@ export class Received {
       name,
       ...parsed,
       protocol,
-      endpoints: endpoints.filter(({ spiffeId }) => allowed.has(spiffeId)),
+      policy,
+      overprovisioning: assignment.overprovisioning,
+      endpoints: assignment.endpoints.filter(({ spiffeId }) => allowed.has(spiffeId)),
     };
   }
 

@@ -92,10 +92,10 @@ function sidecarResources(
 }
 
 function upstreamResources(upstream: Upstream): Encoded[] {
-  const { name, protocol, endpoints } = upstream;
+  const { name, protocol, policy, endpoints } = upstream;
   const identities = [...new Set(endpoints.map(({ spiffeId }) => spiffeId))].sort();
   return [
-    ['cluster', name, formatCluster({ kind: 'upstream', name, protocol, identities })],
+    ['cluster', name, formatCluster({ kind: 'upstream', name, protocol, policy, identities })],
     ['load-assignment', name, formatLoadAssignment(upstream)],
   ];
 }

@@ -9,14 +9,19 @@
 import { type ClusterName, parseClusterName, parseWorkloadName } from '../../mesh/names.ts';
 import { type EndpointHash, endpointHash } from '../../mesh/service.ts';
 import { requireSpiffeId, trustDomainOf } from '../../mesh/spiffe-id.ts';
-import type { GatewayEndpoint, UpstreamEndpoint, UpstreamName } from '../../mesh/upstream.ts';
+import {
+  DEFAULT_OVERPROVISIONING,
+  type GatewayEndpoint,
+  type Upstream,
+  type UpstreamEndpoint,
+} from '../../mesh/upstream.ts';
 import { ClusterLoadAssignment } from '../generated/envoy/config/endpoint/v3/endpoint.ts';
 import type {
   LbEndpoint,
   LocalityLbEndpoints,
 } from '../generated/envoy/config/endpoint/v3/endpoint_components.ts';
 import { parseSni } from '../sni.ts';
-import { formatMetadata, metadataReader } from './metadata.ts';
+import { formatMetadata, metadataNumber, metadataReader } from './metadata.ts';
 import { encodeMessage, FieldError, parseResource, required } from './resource.ts';
 import { formatSocketAddress, readSocketAddress } from './socket-address.ts';
 
@@ -25,28 +30,36 @@ export interface LoadAssignment<N extends string, E> {
   readonly endpoints: readonly E[];
 }
 
-export function formatLoadAssignment(
-  assignment: LoadAssignment<UpstreamName, UpstreamEndpoint>,
-): Buffer {
+/** The part of an upstream that is not its cluster. */
+export type UpstreamAssignment = Pick<Upstream, 'name' | 'overprovisioning' | 'endpoints'>;
+
+export function formatLoadAssignment(assignment: UpstreamAssignment): Buffer {
+  const { overprovisioning } = assignment;
+  const factor = overprovisioning[0] ?? DEFAULT_OVERPROVISIONING;
   const groups = new Map<string, LocalityLbEndpoints>();
   for (const endpoint of assignment.endpoints) {
     const { locality, priority } = endpoint;
     const key = `${priority}/${locality.region}/${locality.zone}`;
-    const group: LocalityLbEndpoints = groups.get(key) ?? { locality, priority, lbEndpoints: [] };
+    const own = overprovisioning[priority] ?? DEFAULT_OVERPROVISIONING;
+    const group: LocalityLbEndpoints = groups.get(key) ?? {
+      locality,
+      priority,
+      lbEndpoints: [],
+      metadata: own === factor ? undefined : formatMetadata({ overprovisioning: own }),
+    };
     groups.set(key, group);
     group.lbEndpoints.push(formatEndpoint(endpoint));
   }
   return encodeMessage(ClusterLoadAssignment, {
     clusterName: assignment.name,
     endpoints: [...groups.values()],
+    policy: { overprovisioningFactor: factor },
   });
 }
 
 /** Throws PROTOCOL_VIOLATION. */
-export function parseLoadAssignment(
-  bytes: Uint8Array,
-): LoadAssignment<UpstreamName, UpstreamEndpoint> {
-  return parseGroups(bytes, (endpoint, group, path) => readEndpoint(endpoint, group, path));
+export function parseLoadAssignment(bytes: Uint8Array): UpstreamAssignment {
+  return parseGroups(bytes, readEndpoint, readOverprovisioning);
 }
 
 export function formatGatewayAssignment(
@@ -58,27 +71,35 @@ export function formatGatewayAssignment(
       value: { address: formatSocketAddress(endpoint.address), additionalAddresses: [] },
     },
     metadata: formatMetadata({ workload: endpoint.workload, hash: endpoint.hash }),
+    loadBalancingWeight: undefined,
   }));
   return encodeMessage(ClusterLoadAssignment, {
     clusterName: assignment.name,
-    endpoints: [{ locality: undefined, priority: 0, lbEndpoints }],
+    endpoints: [{ locality: undefined, priority: 0, lbEndpoints, metadata: undefined }],
+    policy: undefined,
   });
 }
 
 /** Throws PROTOCOL_VIOLATION. */
 export function parseGatewayAssignment(bytes: Uint8Array): LoadAssignment<string, GatewayEndpoint> {
-  return parseGroups(bytes, (endpoint, _group, path) => {
-    const field = metadataReader(endpoint.metadata, `${path}.metadata`);
-    const hash = field('hash');
-    if (!/^[0-9a-f]{16}$/.test(hash)) {
-      throw new FieldError(`${path}.metadata.isthmus.hash`, 'must be 16 hex digits');
-    }
-    return {
-      hash: hash as EndpointHash,
-      workload: parseWorkloadName(field('workload')),
-      address: readSocketAddress(hostOf(endpoint, path).address, `${path}.endpoint.address`),
-    };
-  });
+  return parseGroups(bytes, readGatewayEndpoint, () => ({}));
+}
+
+function readGatewayEndpoint(
+  endpoint: LbEndpoint,
+  _group: LocalityLbEndpoints,
+  path: string,
+): GatewayEndpoint {
+  const field = metadataReader(endpoint.metadata, `${path}.metadata`);
+  const hash = field('hash');
+  if (!/^[0-9a-f]{16}$/.test(hash)) {
+    throw new FieldError(`${path}.metadata.isthmus.hash`, 'must be 16 hex digits');
+  }
+  return {
+    hash: hash as EndpointHash,
+    workload: parseWorkloadName(field('workload')),
+    address: readSocketAddress(hostOf(endpoint, path).address, `${path}.endpoint.address`),
+  };
 }
 
 function formatEndpoint(endpoint: UpstreamEndpoint): LbEndpoint {
@@ -97,7 +118,9 @@ function formatEndpoint(endpoint: UpstreamEndpoint): LbEndpoint {
       path: endpoint.path,
       sni: endpoint.sni,
       spiffe_id: endpoint.spiffeId,
+      ...(endpoint.availability === 100 ? {} : { availability: endpoint.availability }),
     }),
+    loadBalancingWeight: endpoint.weight,
   };
 }
 
@@ -127,6 +150,8 @@ function readEndpoint(
     spiffeId,
     locality: { region: group.locality?.region ?? '', zone: group.locality?.zone ?? '' },
     priority: group.priority,
+    weight: endpoint.loadBalancingWeight ?? 1,
+    availability: readAvailability(endpoint, path),
     addresses: [
       readSocketAddress(host.address, `${path}.endpoint.address`),
       ...host.additionalAddresses.map((more, i) =>
@@ -138,14 +163,36 @@ function readEndpoint(
   };
 }
 
+function readAvailability({ metadata }: LbEndpoint, path: string): number {
+  const availability = metadataNumber(metadata, `${path}.metadata`, 'availability') ?? 100;
+  if (availability <= 100) return availability;
+  throw new FieldError(`${path}.metadata.isthmus.availability`, 'must be 0 to 100');
+}
+
+function readOverprovisioning({
+  endpoints,
+  policy,
+}: ClusterLoadAssignment): Pick<Upstream, 'overprovisioning'> {
+  const factor = policy?.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING;
+  const own = new Map<number, number>();
+  for (const [g, { priority, metadata }] of endpoints.entries()) {
+    const path = `endpoints[${g}].metadata`;
+    own.set(priority, metadataNumber(metadata, path, 'overprovisioning') ?? factor);
+  }
+  const levels = Math.max(-1, ...own.keys()) + 1;
+  const overprovisioning = Array.from({ length: levels }, (_, level) => own.get(level) ?? factor);
+  return { overprovisioning };
+}
+
 function hostOf(endpoint: LbEndpoint, path: string) {
   return required(endpoint.hostIdentifier, `${path}.endpoint`).value;
 }
 
-function parseGroups<N extends string, E>(
+function parseGroups<N extends string, E, M>(
   bytes: Uint8Array,
   read: (endpoint: LbEndpoint, group: LocalityLbEndpoints, path: string) => E,
-): LoadAssignment<N, E> {
+  readMore: (message: ClusterLoadAssignment) => M,
+): LoadAssignment<N, E> & M {
   return parseResource(
     'load-assignment',
     ClusterLoadAssignment,
@@ -153,12 +200,18 @@ function parseGroups<N extends string, E>(
     m => m.clusterName,
     message => {
       if (message.clusterName === '') throw new FieldError('cluster_name', 'missing');
-      const endpoints = message.endpoints.flatMap((group, g) =>
-        group.lbEndpoints.map((endpoint, e) =>
+      const endpoints = message.endpoints.flatMap((group, g) => {
+        // Envoy's own bound; a priority is an index here.
+        if (group.priority > PRIORITY_MAX) {
+          throw new FieldError(`endpoints[${g}].priority`, `must be at most ${PRIORITY_MAX}`);
+        }
+        return group.lbEndpoints.map((endpoint, e) =>
           read(endpoint, group, `endpoints[${g}].lb_endpoints[${e}]`),
-        ),
-      );
-      return { name: message.clusterName as N, endpoints };
+        );
+      });
+      return { ...readMore(message), name: message.clusterName as N, endpoints };
     },
   );
 }
+
+const PRIORITY_MAX = 128;

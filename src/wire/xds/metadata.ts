@@ -5,8 +5,20 @@ import { FieldError } from './resource.ts';
 
 const NAMESPACE = 'isthmus';
 
-export function formatMetadata(fields: Readonly<Record<string, string>>): Metadata {
+export function formatMetadata(fields: Readonly<Record<string, string | number>>): Metadata {
   return { filterMetadata: { [NAMESPACE]: fields } };
+}
+
+/** Undefined where the field is not there; for fields that older agents do not write. */
+export function metadataNumber(
+  metadata: Metadata | undefined,
+  path: string,
+  field: string,
+): number | undefined {
+  const value: unknown = metadata?.filterMetadata[NAMESPACE]?.[field];
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  throw new FieldError(`${path}.${NAMESPACE}.${field}`, 'must be a whole number');
 }
 
 /** Reads one field after another; `path` is where the metadata sits, for the error. */

@@ -9,16 +9,21 @@ import { formatCluster } from '../../../src/wire/xds/cluster.ts';
 import { formatLoadAssignment } from '../../../src/wire/xds/load-assignment.ts';
 import { RESOURCE_TYPE_URLS, type ResourceType } from '../../../src/wire/xds/resource.ts';
 import { formatBundles } from '../../../src/wire/xds/secret.ts';
-import { BUNDLE, endpoint, IDENTITY, NAME } from '../../wire/xds/nouns.ts';
+import { BUNDLE, endpoint, IDENTITY, NAME, POLICY } from '../../wire/xds/nouns.ts';
 
 const ROOT = { ...BUNDLE, sequence: 1 };
 const CLUSTER = formatCluster({
   kind: 'upstream',
   name: NAME,
   protocol: 'http',
+  policy: POLICY,
   identities: [IDENTITY],
 });
-const ENDPOINTS = formatLoadAssignment({ name: NAME, endpoints: [endpoint('west', 0, ['a'])] });
+const ENDPOINTS = formatLoadAssignment({
+  name: NAME,
+  overprovisioning: [140],
+  endpoints: [endpoint('west', 0, ['a'])],
+});
 
 function response(
   type: ResourceType,
@@ -72,7 +77,13 @@ describe('Received', () => {
   it('leaves out an endpoint whose identity may not answer for the upstream', () => {
     const received = filled();
     const identities = [requireSpiffeId('spiffe://west.example/ns/shop/sa/other')];
-    const other = formatCluster({ kind: 'upstream', name: NAME, protocol: 'http', identities });
+    const other = formatCluster({
+      kind: 'upstream',
+      name: NAME,
+      protocol: 'http',
+      policy: POLICY,
+      identities,
+    });
     received.apply('cluster', response('cluster', { [NAME]: other }));
     expect(received.upstreams.get(NAME)?.endpoints).to.deep.equal([]);
   });

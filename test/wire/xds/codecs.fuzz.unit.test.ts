@@ -12,13 +12,23 @@ import {
 } from '../../../src/wire/xds/load-assignment.ts';
 import { formatHostRoutes, parseHostRoutes } from '../../../src/wire/xds/route-configuration.ts';
 import { formatBundles, parseBundles } from '../../../src/wire/xds/secret.ts';
-import { BUNDLE, endpoint, IDENTITY, NAME, SNI } from './nouns.ts';
+import { BUNDLE, endpoint, IDENTITY, NAME, POLICY, SNI } from './nouns.ts';
 
-const assignment = formatLoadAssignment({ name: NAME, endpoints: [endpoint('west', 0, ['a'])] });
+const assignment = formatLoadAssignment({
+  name: NAME,
+  overprovisioning: [140],
+  endpoints: [endpoint('west', 0, ['a'])],
+});
 const parsers: readonly [name: string, honest: Buffer, parse: (bytes: Uint8Array) => unknown][] = [
   [
     'parseCluster',
-    formatCluster({ kind: 'upstream', name: NAME, protocol: 'tcp', identities: [IDENTITY] }),
+    formatCluster({
+      kind: 'upstream',
+      name: NAME,
+      protocol: 'tcp',
+      policy: POLICY,
+      identities: [IDENTITY],
+    }),
     parseCluster,
   ],
   ['parseLoadAssignment', assignment, parseLoadAssignment],

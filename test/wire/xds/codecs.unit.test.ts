@@ -5,6 +5,7 @@ import { describe, it } from 'mocha';
 import { isMeshError, MeshError } from '../../../src/mesh/errors.ts';
 import { parseWorkloadName } from '../../../src/mesh/names.ts';
 import type { EndpointHash } from '../../../src/mesh/service.ts';
+import { DEFAULT_POLICY } from '../../../src/mesh/upstream.ts';
 import { Cluster } from '../../../src/wire/generated/envoy/config/cluster/v3/cluster.ts';
 import { ClusterLoadAssignment } from '../../../src/wire/generated/envoy/config/endpoint/v3/endpoint.ts';
 import { Listener } from '../../../src/wire/generated/envoy/config/listener/v3/listener.ts';
@@ -19,7 +20,7 @@ import {
 } from '../../../src/wire/xds/load-assignment.ts';
 import { formatHostRoutes, parseHostRoutes } from '../../../src/wire/xds/route-configuration.ts';
 import { formatBundles, parseBundles } from '../../../src/wire/xds/secret.ts';
-import { BUNDLE, endpoint, IDENTITY, NAME, SNI } from './nouns.ts';
+import { BUNDLE, endpoint, IDENTITY, NAME, POLICY, SNI } from './nouns.ts';
 
 function problemOf(parse: () => unknown): string {
   try {
@@ -36,6 +37,7 @@ describe('xDS codecs', () => {
     kind: 'upstream',
     name: NAME,
     protocol: 'http',
+    policy: POLICY,
     identities: [IDENTITY],
   };
   const passthrough: XdsCluster = { kind: 'passthrough', name: SNI };
@@ -48,12 +50,35 @@ describe('xDS codecs', () => {
 
   it('endpoints read back the same, several gateways and all priorities included', () => {
     const endpoints = [endpoint('east', 0, ['10.0.0.1']), endpoint('west', 1, ['a', 'b', 'c'])];
-    const parsed = parseLoadAssignment(formatLoadAssignment({ name: NAME, endpoints }));
-    expect(parsed).to.deep.equal({ name: NAME, endpoints });
+    const parsed = parseLoadAssignment(
+      formatLoadAssignment({ name: NAME, overprovisioning: [140, 200], endpoints }),
+    );
+    expect(parsed).to.deep.equal({ name: NAME, overprovisioning: [140, 200], endpoints });
+  });
+
+  it('what an older agent did not say reads as it was then', () => {
+    const {
+      lbPolicy: _l,
+      outlierDetection: _o,
+      commonLbConfig: _c,
+      ...rest
+    } = Cluster.decode(formatCluster(upstream));
+    const metadata = { filterMetadata: { isthmus: { protocol: 'http' } } };
+    const older = encode(Cluster, Cluster.fromPartial({ ...rest, metadata }));
+    expect(parseCluster(older)).to.deep.equal({ ...upstream, policy: DEFAULT_POLICY });
+
+    const near = endpoint('east', 0, ['10.0.0.1']);
+    const assignment = { name: NAME, overprovisioning: [140], endpoints: [near] };
+    const decoded = ClusterLoadAssignment.decode(formatLoadAssignment(assignment));
+    delete (decoded as Partial<ClusterLoadAssignment>).policy;
+    for (const group of decoded.endpoints) {
+      for (const each of group.lbEndpoints) each.loadBalancingWeight = undefined;
+    }
+    expect(parseLoadAssignment(encode(ClusterLoadAssignment, decoded))).to.deep.equal(assignment);
   });
 
   it('a service without endpoints reads back without endpoints', () => {
-    const nobody = { name: NAME, endpoints: [] };
+    const nobody = { name: NAME, overprovisioning: [], endpoints: [] };
     expect(parseLoadAssignment(formatLoadAssignment(nobody))).to.deep.equal(nobody);
   });
 
@@ -93,7 +118,11 @@ describe('xDS codecs', () => {
   describe('name the resource and the field', () => {
     const cluster = Cluster.decode(formatCluster(upstream));
     const assignment = ClusterLoadAssignment.decode(
-      formatLoadAssignment({ name: NAME, endpoints: [endpoint('east', 0, ['10.0.0.1'])] }),
+      formatLoadAssignment({
+        name: NAME,
+        overprovisioning: [140],
+        endpoints: [endpoint('east', 0, ['10.0.0.1'])],
+      }),
     );
     const listener = Listener.decode(formatGatewayListener([{ sni: SNI, cluster: SNI }]));
     const routes = RouteConfiguration.decode(
@@ -109,6 +138,30 @@ describe('xDS codecs', () => {
       [
         'cluster "x": name: must be outbound|<port>||<host>',
         () => parseCluster(encode(Cluster, { ...cluster, name: 'x' })),
+      ],
+      [
+        `cluster "${NAME}": lb_policy: must be ROUND_ROBIN or LEAST_REQUEST`,
+        () => parseCluster(encode(Cluster, { ...cluster, lbPolicy: 5 as never })),
+      ],
+      [
+        `cluster "${NAME}": outlier_detection.max_ejection_percent: must be 0 to 100`,
+        () =>
+          parseCluster(
+            encode(Cluster, {
+              ...cluster,
+              outlierDetection: { consecutive5xx: 5, maxEjectionPercent: 101 },
+            }),
+          ),
+      ],
+      [
+        `load-assignment "${NAME}": endpoints[0].priority: must be at most 128`,
+        () =>
+          parseLoadAssignment(
+            encode(ClusterLoadAssignment, {
+              ...assignment,
+              endpoints: [{ ...assignment.endpoints[0]!, priority: 129 }],
+            }),
+          ),
       ],
       [
         `cluster "${NAME}": metadata.isthmus.protocol: missing or not a string`,

@@ -17,7 +17,7 @@ import {
 import { RESOURCE_TYPE_URLS } from '../../../src/wire/xds/resource.ts';
 import { formatHostRoutes, parseHostRoutes } from '../../../src/wire/xds/route-configuration.ts';
 import { formatBundles, parseBundles } from '../../../src/wire/xds/secret.ts';
-import { BUNDLE, endpoint, IDENTITY, NAME, SNI } from './nouns.ts';
+import { BUNDLE, endpoint, IDENTITY, NAME, POLICY, SNI } from './nouns.ts';
 
 interface Codec {
   decode(bytes: Buffer): Record<string, unknown>;
@@ -63,10 +63,12 @@ describe("Envoy's own protos", function () {
     kind: 'upstream',
     name: NAME,
     protocol: 'http',
+    policy: POLICY,
     identities: [IDENTITY],
   };
   const assignment = {
     name: NAME,
+    overprovisioning: [140, 200],
     endpoints: [endpoint('east', 0, ['10.0.0.1']), endpoint('west', 1, ['a', 'b'])],
   };
   const routes = { name: 'clusterset:80', hosts: [['a:80', NAME] as const, ['a', NAME] as const] };

@@ -9,9 +9,22 @@ import {
 import { endpointHash } from '../../../src/mesh/service.ts';
 import { parseTrustDomain, requireSpiffeId } from '../../../src/mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../../src/mesh/trust-bundle.ts';
-import { type UpstreamEndpoint, upstreamName } from '../../../src/mesh/upstream.ts';
+import {
+  type UpstreamEndpoint,
+  type UpstreamPolicy,
+  upstreamName,
+} from '../../../src/mesh/upstream.ts';
 import { formatSni } from '../../../src/wire/sni.ts';
 
+/** Nothing in it is a default. */
+export const POLICY: UpstreamPolicy = {
+  balancing: 'least-request',
+  panicBelowPercent: 30,
+  ejectedPercentMax: 20,
+  ejectAfterFailures: 7,
+  timeoutMs: 12_000,
+  tryTimeoutMs: 900,
+};
 export const NAME = upstreamName('checkout.shop.svc.clusterset.local', 80);
 export const SNI = sniOf('west');
 export const IDENTITY = requireSpiffeId('spiffe://west.example/ns/shop/sa/checkout');
@@ -40,6 +53,8 @@ export function endpoint(
     spiffeId: requireSpiffeId(`spiffe://${trustDomain}/ns/shop/sa/checkout`),
     locality: { region: clusterName, zone: '' },
     priority,
+    weight: 1 + priority,
+    availability: 100 - priority,
     addresses: addresses.map(host => ({ host, port: 15443 })),
     path: addresses.length > 1 ? 'gateway' : 'direct',
     sni: sniOf(clusterName),

@@ -1,0 +1,56 @@
+/**
+ * Whose turn it is, by weight: over any stretch of turns each has its share of them, spread evenly.
+ *
+ * Earliest deadline first, as Envoy schedules hosts: each entry is due again 1 / weight after its last
+ * turn. A turn is a step down a binary heap and allocates nothing, for it is part of every call.
+ */
+
+export class WeightedTurns {
+  /** Entries by when they are due, a binary heap; ties go to the lower entry. */
+  readonly #heap: Uint32Array;
+  readonly #dueAt: Float64Array;
+  readonly #interval: Float64Array;
+
+  /** Entries of weight 0 have no turns. `ahead`: turns that are taken as given. */
+  constructor(weights: readonly number[], ahead = 0) {
+    const entries = [...weights.keys()].filter(entry => (weights[entry] ?? 0) > 0);
+    this.#heap = Uint32Array.from(entries);
+    this.#interval = Float64Array.from(weights, weight => 1 / weight);
+    // Half an interval before the first turn: the heavy do not all go first.
+    this.#dueAt = this.#interval.map(interval => interval / 2);
+    for (let at = (entries.length >> 1) - 1; at >= 0; at--) this.#sink(at);
+    for (let turn = 0; turn < ahead; turn++) this.next();
+  }
+
+  /** The place of an entry in the weights; -1 when nobody has one. */
+  next(): number {
+    if (this.#heap.length === 0) return -1;
+    const entry = this.#heap[0] as number;
+    this.#dueAt[entry] = (this.#dueAt[entry] as number) + (this.#interval[entry] as number);
+    this.#sink(0);
+    return entry;
+  }
+
+  #sink(from: number): void {
+    const heap = this.#heap;
+    let at = from;
+    for (;;) {
+      let first = at;
+      const left = 2 * at + 1;
+      if (left < heap.length && this.#isBefore(left, first)) first = left;
+      if (left + 1 < heap.length && this.#isBefore(left + 1, first)) first = left + 1;
+      if (first === at) return;
+      const entry = heap[at] as number;
+      heap[at] = heap[first] as number;
+      heap[first] = entry;
+      at = first;
+    }
+  }
+
+  #isBefore(a: number, b: number): boolean {
+    const left = this.#heap[a] as number;
+    const right = this.#heap[b] as number;
+    const difference = (this.#dueAt[left] as number) - (this.#dueAt[right] as number);
+    return difference < 0 || (difference === 0 && left < right);
+  }
+}
