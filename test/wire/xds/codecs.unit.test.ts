@@ -57,14 +57,14 @@ describe('xDS codecs', () => {
   });
 
   it('what an older agent did not say reads as it was then', () => {
-    const {
-      lbPolicy: _l,
-      outlierDetection: _o,
-      commonLbConfig: _c,
-      ...rest
-    } = Cluster.decode(formatCluster(upstream));
     const metadata = { filterMetadata: { isthmus: { protocol: 'http' } } };
-    const older = encode(Cluster, Cluster.fromPartial({ ...rest, metadata }));
+    const older = encode(Cluster, {
+      ...Cluster.decode(formatCluster(upstream)),
+      lbPolicy: 0,
+      outlierDetection: undefined,
+      commonLbConfig: undefined,
+      metadata,
+    });
     expect(parseCluster(older)).to.deep.equal({ ...upstream, policy: DEFAULT_POLICY });
 
     const near = endpoint('east', 0, ['10.0.0.1']);
