@@ -80,7 +80,11 @@ export async function createRegistry(
     outage: mirror.outage,
   }));
 
-  const operator = new OperatorSocket(stateDir, [registryOperatorService(clusterSet)], log);
+  const operator = new OperatorSocket(
+    stateDir,
+    [registryOperatorService({ store, mirror }, log)],
+    log,
+  );
   admin.debug('operator', () => ({ socket: operator.path }));
   await operator.listen();
 

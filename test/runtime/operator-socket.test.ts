@@ -7,10 +7,10 @@ import { createLogger } from '../../src/runtime/log.ts';
 import { OperatorSocket } from '../../src/runtime/operator-socket.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { rpcService } from '../../src/runtime/rpc-server.ts';
-import { RegistryOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/registry.ts';
+import { AgentOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/agent.ts';
 
-const service = rpcService(RegistryOperatorDefinition, {
-  describe: () => Promise.resolve({ clusterSet: 'clusterset.example' }),
+const service = rpcService(AgentOperatorDefinition, {
+  describe: () => Promise.resolve({ cluster: 'east', trustDomain: 'east.example' }),
 });
 
 describe('operator socket', () => {
@@ -26,10 +26,10 @@ describe('operator socket', () => {
   };
 
   const describeOver = async (socketPath: string): Promise<string> => {
-    const channel = new RpcChannel(RegistryOperatorDefinition, { socketPath });
+    const channel = new RpcChannel(AgentOperatorDefinition, { socketPath });
     try {
-      const answer = await channel.unary(RegistryOperatorDefinition.methods.describe, {});
-      return answer.clusterSet;
+      const answer = await channel.unary(AgentOperatorDefinition.methods.describe, {});
+      return answer.cluster;
     } finally {
       channel.close();
     }
@@ -49,14 +49,14 @@ describe('operator socket', () => {
 
   it('answers whoever may open the file, and only its owner may', async () => {
     const { path } = await open();
-    expect(await describeOver(path)).to.equal('clusterset.example');
+    expect(await describeOver(path)).to.equal('east');
     expect(statSync(path).mode & 0o777).to.equal(0o600);
   });
 
   it('takes over the file of a process that is gone', async () => {
     writeFileSync(join(dir, 'operator.sock'), '');
     const { path } = await open();
-    expect(await describeOver(path)).to.equal('clusterset.example');
+    expect(await describeOver(path)).to.equal('east');
   });
 
   it('leaves the file to a process that serves it', async () => {
@@ -64,7 +64,7 @@ describe('operator socket', () => {
     const second = new OperatorSocket(dir, [service], createLogger('test'));
     const refusal: unknown = await second.listen().catch((error: unknown) => error);
     expect(refusal).to.be.instanceOf(MeshError).with.property('code', 'STATE_LOCKED');
-    expect(await describeOver(path)).to.equal('clusterset.example');
+    expect(await describeOver(path)).to.equal('east');
   });
 
   it('refuses a path that the system would cut off', async () => {
@@ -75,8 +75,8 @@ describe('operator socket', () => {
 
   it('ends with its process, open connections included', async () => {
     const { path } = await open();
-    const channel = new RpcChannel(RegistryOperatorDefinition, { socketPath: path });
-    await channel.unary(RegistryOperatorDefinition.methods.describe, {});
+    const channel = new RpcChannel(AgentOperatorDefinition, { socketPath: path });
+    await channel.unary(AgentOperatorDefinition.methods.describe, {});
     stop.abort();
     await Promise.all(running);
     channel.close();
