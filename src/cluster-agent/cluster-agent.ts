@@ -8,11 +8,9 @@ import { join } from 'node:path';
 import { RegistryClient } from '../global-registry/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
-import { Table } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
-import { memberId, registryId, type TrustDomain } from '../mesh/spiffe-id.ts';
+import { memberId, registryId } from '../mesh/spiffe-id.ts';
 import { agentId } from '../mesh/system-identities.ts';
-import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { OperatorSocket } from '../runtime/operator-socket.ts';
@@ -20,13 +18,19 @@ import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { VERSION } from '../runtime/version.ts';
 import { exactly, inTrustDomain } from '../trust-federation/authorizer.ts';
+import { envelopeProofs } from '../trust-federation/bundle-envelope.ts';
 import {
   type ClusterAuthority,
   openClusterAuthority,
 } from '../trust-federation/cluster-authority.ts';
-import { loadMemberCredentials } from '../trust-federation/clusterset-authority.ts';
+import {
+  type ClusterSetCredentials,
+  loadMemberCredentials,
+} from '../trust-federation/clusterset-authority.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
+import { OwnBundle } from '../trust-federation/own-bundle.ts';
+import { readRevocation } from '../trust-federation/revocation-statement.ts';
 import { saveRoots } from '../trust-federation/root-file.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
@@ -78,7 +82,7 @@ const JOIN_PORT_LIMITS = { ...PORT_LIMITS, connectionsMax: JOIN_CONNECTIONS_MAX 
 /** Throws CONFIG_, FILE_, CERTIFICATE_ and ADDRESS_ codes; all sockets are bound when it resolves. */
 export async function createClusterAgent(options: AgentOptions): Promise<ClusterAgent> {
   const { config, configFile, stateDir, log, now } = options;
-  const { cluster, trustDomain, locality } = config;
+  const { cluster, clusterSet, trustDomain, locality } = config;
   const metrics = createAgentMetrics();
   await ensurePrivateDir(stateDir);
 
@@ -99,6 +103,18 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   });
   // For the operator to hand to proxies, beside their join tokens.
   await saveRoots(join(stateDir, 'trust-root.pem'), authority.bundle());
+  const membership = await loadMembership(options);
+  const clusterSetRoots = membership.roots;
+  const ownBundle = await OwnBundle.open({
+    stateDir,
+    clusterSet,
+    cluster,
+    content: () => authority.bundle(),
+    rootSigners: () => authority.statementSigners(),
+    member: () => membership.svid,
+    log,
+    now,
+  });
   const identity = serveAs(authority, config.svidTtl, log, now);
 
   const source = new StaticSource({
@@ -109,22 +125,33 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   });
   await source.load();
 
-  const registry = options.registry ?? (await connectToRegistry(options));
+  const registry = options.registry ?? connectToRegistry(options, membership);
   const subscriber = new RegistrySubscriber({ registry, stateDir, log, now });
   await subscriber.load();
-  const members = new Members(own, subscriber.clusters, log);
+  const members = new Members({
+    own: { name: cluster, trustDomain, clusterSet },
+    claims: subscriber.clusters,
+    intents: subscriber.intents,
+    proofs: envelopeProofs(new Map([[clusterSet, clusterSetRoots]]), now),
+    readRevocation: statement => readRevocation(statement, clusterSetRoots, now()),
+    stateDir,
+    onRefused: kind => metrics.claimsRefused.inc({ kind }),
+    log,
+  });
+  await members.load();
 
   const mesh = deriveMesh({
-    own: { config: own, bundle: authority.bundle() },
+    own,
     services: source.services,
     members: members.clusters,
+    bundles: [ownBundle.bundles, members.bundles],
     known: subscriber,
   });
   const publisher = new RegistryPublisher({
     registry,
     subscriber,
     config: own,
-    bundle: () => authority.bundle(),
+    ownBundle,
     exports: mesh.exports,
     leaseTtlMs: LEASE_TTL_MS,
     log,
@@ -138,12 +165,10 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const ads = new AdsServer({ snapshots, proxies, metrics, log });
   const svidTtlMs = config.svidTtl;
   const identities = new IdentityService({ authority, stateDir, svidTtlMs, metrics, log, now });
-  const ownBundle = new Table<TrustDomain, TrustBundle>('own-bundle');
-  ownBundle.put(trustDomain, authority.bundle());
   const control = new RpcListener({
     name: 'control',
     identity,
-    clients: { bundles: ownBundle, authorize: inTrustDomain(trustDomain) },
+    clients: { bundles: ownBundle.bundles, authorize: inTrustDomain(trustDomain) },
     services: [ads.service(), identities.renewalService(), proxyReports.service()],
     limits: CONTROL_PORT_LIMITS,
     onRefused: reason => metrics.connectionsRefused.inc({ port: 'control', reason }),
@@ -188,6 +213,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       { name: 'admin', run: signal => admin.run(signal) },
       identity,
       source,
+      members,
       subscriber,
       publisher,
       control,
@@ -216,18 +242,25 @@ function serveAs(
   });
 }
 
-async function connectToRegistry(options: AgentOptions): Promise<RegistryClient> {
-  const { config, stateDir, log, now } = options;
+/** What makes this cluster a member: it speaks to the registry and vouches for its bundle. */
+async function loadMembership(options: AgentOptions): Promise<ClusterSetCredentials> {
+  const { config, stateDir } = options;
   const { cluster, clusterSet } = config;
   const dir = join(stateDir, 'membership');
-  const { svid, roots } = await loadMemberCredentials(dir);
+  const membership = await loadMemberCredentials(dir);
+  const { id } = membership.svid;
   const expected = memberId(clusterSet, cluster);
-  if (svid.id !== expected) {
-    throw new MeshError(
-      'CERTIFICATE_INVALID',
-      `"${dir}" is the membership of "${svid.id}", not of "${expected}"; copy this cluster's own`,
-    );
-  }
-  const tls = () => meshRpcTls(svid, roots, exactly(registryId(clusterSet)), now);
+  if (id === expected) return membership;
+  throw new MeshError(
+    'CERTIFICATE_INVALID',
+    `"${dir}" is the membership of "${id}", not of "${expected}"; copy this cluster's own`,
+  );
+}
+
+function connectToRegistry(
+  { config, log, now }: AgentOptions,
+  { svid, roots }: ClusterSetCredentials,
+): RegistryClient {
+  const tls = () => meshRpcTls(svid, roots, exactly(registryId(config.clusterSet)), now);
   return new RegistryClient({ addresses: config.registry, tls, log });
 }

@@ -31,7 +31,7 @@ export function exposeState(admin: AdminServer, parts: AgentParts): void {
   const { source, subscriber, members, mesh, publisher, proxies, proxyReports, operator } = parts;
   admin.debug('clusters', () => describeClusters(parts));
   admin.debug('intents', () => [...subscriber.intents.entries().values()]);
-  admin.debug('refusals', () => members.refusals());
+  admin.debug('claims', () => members.refusals());
   admin.debug('proxies', () => proxies.list());
   admin.debug('proxy-reports', () => [...proxyReports.reports.entries().values()]);
   admin.debug('operator', () => ({ socket: operator.path }));

@@ -45,3 +45,5 @@ export const RECONNECT_MAX_MS = 10_000;
 
 /** From a change to its write to disk. */
 export const LAST_KNOWN_GOOD_DELAY_MS = 500;
+/** From believing another version of a bundle to its write to disk: a crash in between forgets it. */
+export const TRUST_MEMORY_DELAY_MS = 20;

@@ -23,14 +23,22 @@ export interface DerivedMesh {
 }
 
 export interface MeshInputs {
-  readonly own: { readonly config: ClusterConfig; readonly bundle: TrustBundle };
+  readonly own: ClusterConfig;
   readonly services: Collection<ServiceKey, LocalService>;
   readonly members: Collection<ClusterName, ClusterRecord>;
+  /** Whom to trust, by where it is known from; the first that names a trust domain decides. */
+  readonly bundles: readonly Collection<TrustDomain, TrustBundle>[];
   /** Whether the members are known, and a way to hear of it. */
   readonly known: { readonly hasView: boolean } & ObservableInput;
 }
 
-export function deriveMesh({ own, services, members, known }: MeshInputs): DerivedMesh {
+export function deriveMesh({
+  own,
+  services,
+  members,
+  bundles: sources,
+  known,
+}: MeshInputs): DerivedMesh {
   const exports = derive('exports', [services], () =>
     [...services.entries().values()]
       .map(exportedService)
@@ -38,28 +46,27 @@ export function deriveMesh({ own, services, members, known }: MeshInputs): Deriv
   );
   const imports = derive('imports', [exports, members], () => {
     const offers = new Map<ClusterName, readonly ExportedService[]>([
-      [own.config.name, [...exports.entries().values()]],
+      [own.name, [...exports.entries().values()]],
     ]);
     for (const [cluster, record] of members.entries()) offers.set(cluster, record.exports);
     return importServices(offers);
   });
-  const bundles = derive('bundles', [members], () => [
-    [own.bundle.trustDomain, own.bundle] as const,
-    ...[...members.entries().values()].map(({ bundle }) => [bundle.trustDomain, bundle] as const),
-  ]);
+  const bundles = derive('bundles', sources, () =>
+    sources.toReversed().flatMap(source => [...source.entries()]),
+  );
   return {
     exports,
     imports,
     bundles,
     inputs: [services, imports, members, bundles, known],
     state: () => ({
-      cluster: own.config,
+      cluster: own,
       services: [...services.entries().values()],
       exports: [...exports.entries().values()],
       imports: [...imports.entries().values()],
       clusters: new Map([
         ...[...members.entries()].map(([name, { config }]) => [name, config] as const),
-        [own.config.name, own.config] as const,
+        [own.name, own] as const,
       ]),
       bundles: [...bundles.entries().values()],
       complete: known.hasView,

@@ -7,6 +7,7 @@ export interface AgentMetrics {
   readonly registry: MetricsRegistry;
   readonly certificates: Counter<'method' | 'result'>;
   readonly connectionsRefused: Counter<'port' | 'reason'>;
+  readonly claimsRefused: Counter<'kind'>;
   readonly pushes: Counter<'type' | 'result'>;
 }
 
@@ -33,6 +34,12 @@ export function createAgentMetrics(): AgentMetrics {
       name: 'isthmus_agent_connections_refused_total',
       help: 'Connections refused before a call was read, by port and reason',
       labelNames: ['port', 'reason'],
+      registers,
+    }),
+    claimsRefused: new Counter({
+      name: 'isthmus_agent_claims_refused_total',
+      help: 'Claims about other clusters that were not believed, by what was wrong with them',
+      labelNames: ['kind'],
       registers,
     }),
     pushes: new Counter({

@@ -11,14 +11,14 @@ import { sameValue } from '../mesh/collection.ts';
 import { sliceEndpoints } from '../mesh/exports.ts';
 import type { WorkloadName } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
-import type { TrustBundle } from '../mesh/trust-bundle.ts';
-import { formatBundleDocument } from '../wire/bundle-document.ts';
+import type { BundleOffer } from '../mesh/signed-bundle.ts';
 import {
   idOf,
   type RecordId,
   type RegistryRecord,
   SLICE_ENDPOINTS_MAX,
 } from '../wire/registry-records.ts';
+import { formatSigned } from '../wire/signed-statement.ts';
 import { type ClusterRecords, recordKey } from './registry-view.ts';
 
 export interface Publication {
@@ -29,14 +29,19 @@ export interface Publication {
 /** Everything this cluster says, but for its lease. `published` keeps endpoints in their slices. */
 export function desiredRecords(
   config: ClusterConfig,
-  bundle: TrustBundle,
+  offer: BundleOffer,
   exports: Iterable<ExportedService>,
   published: ClusterRecords,
 ): RegistryRecord[] {
-  const document = formatBundleDocument(bundle);
   return [
     { kind: 'config', config },
-    { kind: 'bundle', bundle: { trustDomain: bundle.trustDomain, document } },
+    {
+      kind: 'bundle',
+      bundle: {
+        signed: formatSigned(offer.current),
+        predecessors: offer.predecessors.map(formatSigned),
+      },
+    },
     ...[...exports].flatMap(service => sliceRecords(service, published)),
     { kind: 'synced', instance: config.instance },
   ];

@@ -12,9 +12,9 @@ import type { Collection } from '../mesh/collection.ts';
 import { isMeshError } from '../mesh/errors.ts';
 import type { ServiceKey } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
-import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { Logger } from '../runtime/log.ts';
 import { Backoff, sleep, supervise } from '../runtime/supervise.ts';
+import type { OwnBundle } from '../trust-federation/own-bundle.ts';
 import { PUBLICATION_RECORDS_MAX, RECONNECT_FIRST_MS, RECONNECT_MAX_MS } from './limits.ts';
 import { desiredRecords, type Publication, planPublications } from './publication.ts';
 import type { RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
@@ -24,7 +24,7 @@ export interface PublisherOptions {
   readonly registry: RegistryPort;
   readonly subscriber: RegistrySubscriber;
   readonly config: ClusterConfig;
-  readonly bundle: () => TrustBundle;
+  readonly ownBundle: OwnBundle;
   readonly exports: Collection<ServiceKey, ExportedService>;
   readonly leaseTtlMs: number;
   readonly log: Logger;
@@ -55,8 +55,10 @@ export class RegistryPublisher {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { exports, subscriber } = this.#options;
-    const stops = [exports, subscriber].map(input => input.observe(() => this.#changed.raise()));
+    const { exports, ownBundle, subscriber } = this.#options;
+    const stops = [exports, ownBundle.bundles, subscriber].map(input =>
+      input.observe(() => this.#changed.raise()),
+    );
     try {
       await supervise(
         [
@@ -92,9 +94,14 @@ export class RegistryPublisher {
   }
 
   #plan(): Publication[] {
-    const { config, bundle, exports, subscriber } = this.#options;
+    const { config, ownBundle, exports, subscriber } = this.#options;
     const published = subscriber.recordsOf(config.name);
-    const desired = desiredRecords(config, bundle(), exports.entries().values(), published);
+    const desired = desiredRecords(
+      config,
+      ownBundle.offer(),
+      exports.entries().values(),
+      published,
+    );
     return planPublications(
       desired,
       published,

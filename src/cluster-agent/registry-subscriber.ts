@@ -9,7 +9,7 @@
 
 import { join } from 'node:path';
 import type { RegistryClient } from '../global-registry/client.ts';
-import type { ClusterRecord } from '../mesh/cluster.ts';
+import type { ClusterClaim } from '../mesh/cluster.ts';
 import { Table } from '../mesh/collection.ts';
 import { isMeshError, MeshError } from '../mesh/errors.ts';
 import type { Intent, IntentKey } from '../mesh/intent.ts';
@@ -55,7 +55,7 @@ export interface SubscriberStatus {
 export class RegistrySubscriber {
   readonly name = 'registry-subscriber';
   /** The other clusters' and our own, as the registry has them. */
-  readonly clusters = new Table<ClusterName, ClusterRecord>('clusters');
+  readonly clusters = new Table<ClusterName, ClusterClaim>('clusters');
   /** The operators'; as old as the view is. */
   readonly intents = new Table<IntentKey, Intent>('intents');
   readonly #options: SubscriberOptions;
@@ -167,14 +167,14 @@ export class RegistrySubscriber {
   #show(view: RegistryView): void {
     this.#view = view;
     const nowMs = this.#options.now();
-    const rows: [ClusterName, ClusterRecord][] = [];
+    const rows: [ClusterName, ClusterClaim][] = [];
     for (const [cluster, records] of recordsInForce(view)) {
       const previous = this.clusters.get(cluster);
       const state = clusterState(records);
       if (state.kind === 'absent') continue;
       const liveness = { alive: records.has('alive'), observer: this.#observer };
       const freshness = nextFreshness(previous?.freshness, liveness, nowMs);
-      if (state.kind === 'settled') rows.push([cluster, { ...state.record, freshness }]);
+      if (state.kind === 'settled') rows.push([cluster, { ...state.claim, freshness }]);
       else if (previous !== undefined) rows.push([cluster, { ...previous, freshness }]);
     }
     this.clusters.replaceAll(rows);

@@ -6,23 +6,24 @@
  * different store does not mention stays, stale, until it is published or deleted there.
  */
 
-import type { ClusterRecord, Freshness } from '../mesh/cluster.ts';
+import type { ClaimedBundle, ClusterClaim, Freshness } from '../mesh/cluster.ts';
 import { messageOf } from '../mesh/errors.ts';
 import { type IntentKey, intentKey } from '../mesh/intent.ts';
 import { type ClusterName, type ServiceKey, serviceKey } from '../mesh/names.ts';
 import type { Endpoint, ExportedService } from '../mesh/service.ts';
-import type { TrustBundle } from '../mesh/trust-bundle.ts';
-import { parseBundleDocument } from '../wire/bundle-document.ts';
 import type { StoredIntent } from '../wire/registry-intents.ts';
 import {
+  type BundleRecord,
   type ExportSlice,
   idOf,
   type RecordChange,
   type RecordId,
+  type RegistryRecord,
   type RegistryUpdate,
   type StoredRecord,
   type WatchPosition,
 } from '../wire/registry-records.ts';
+import { parseBundleOffer } from '../wire/signed-statement.ts';
 
 /** One cluster's records by `recordKey`. */
 export type ClusterRecords = ReadonlyMap<string, StoredRecord>;
@@ -132,33 +133,44 @@ export type ClusterState =
   | { readonly kind: 'absent' }
   /** Its agent is in the middle of publishing a new start, or wrote what cannot be read. */
   | { readonly kind: 'unsettled'; readonly reason: string }
-  | { readonly kind: 'settled'; readonly record: Omit<ClusterRecord, 'freshness'> };
+  | { readonly kind: 'settled'; readonly claim: Omit<ClusterClaim, 'freshness'> };
 
 export function clusterState(rows: ClusterRecords): ClusterState {
   const config = rows.get('config')?.record;
   const bundle = rows.get('bundle')?.record;
   const synced = rows.get('synced')?.record;
   if (synced?.kind !== 'synced') return { kind: 'absent' };
-  if (config?.kind !== 'config' || bundle?.kind !== 'bundle') {
-    return { kind: 'unsettled', reason: 'synced without its config or bundle' };
-  }
+  if (config?.kind !== 'config') return { kind: 'unsettled', reason: 'synced without its config' };
   if (synced.instance !== config.config.instance) {
     return { kind: 'unsettled', reason: 'its new start is not fully published' };
-  }
-  let roots: TrustBundle;
-  try {
-    roots = parseBundleDocument(bundle.bundle.document, bundle.bundle.trustDomain);
-  } catch (error) {
-    return { kind: 'unsettled', reason: messageOf(error) };
   }
   const slices = [...rows.values()].flatMap(({ record }) =>
     record.kind === 'export-slice' ? [record.slice] : [],
   );
   return {
     kind: 'settled',
-    record: { config: config.config, bundle: roots, exports: joinSlices(slices) },
+    claim: { config: config.config, bundle: claimedBundle(bundle), exports: joinSlices(slices) },
   };
 }
+
+function claimedBundle(record: RegistryRecord | undefined): ClaimedBundle {
+  if (record?.kind !== 'bundle') {
+    return { kind: 'missing', problem: 'the registry shows no bundle of it' };
+  }
+  let claimed = claimedBundles.get(record.bundle);
+  if (claimed === undefined) {
+    try {
+      claimed = { kind: 'offered', offer: parseBundleOffer(record.bundle) };
+    } catch (error) {
+      claimed = { kind: 'unreadable', problem: messageOf(error) };
+    }
+    claimedBundles.set(record.bundle, claimed);
+  }
+  return claimed;
+}
+
+/** Read once: records are immutable, and every update of any cluster looks at all of them. */
+const claimedBundles = new WeakMap<BundleRecord, ClaimedBundle>();
 
 /** Every slice repeats the ports; while they are being rewritten, the lowest slice counts. */
 function joinSlices(slices: readonly ExportSlice[]): ExportedService[] {

@@ -6,13 +6,12 @@
  * allowed to say. Pure: the table as it is goes in, one commit or a MeshError comes out.
  */
 
-import { isMeshError, MeshError } from '../mesh/errors.ts';
+import type { BundleProofs } from '../mesh/bundle-succession.ts';
+import { MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import { type TrustDomain, trustDomainOf } from '../mesh/spiffe-id.ts';
-import { parseBundleDocument } from '../wire/bundle-document.ts';
 import type { PublishRequest } from '../wire/generated/isthmus/registry/v1/registry.ts';
 import {
-  type BundleRecord,
   decodeRecord,
   decodeRecordId,
   type ExportSlice,
@@ -20,13 +19,9 @@ import {
   idOf,
   type RegistryRecord,
 } from '../wire/registry-records.ts';
+import { checkBundle } from './bundle-admission.ts';
 import { formatKey } from './keys.ts';
-import {
-  BUNDLE_DOCUMENT_BYTES_MAX,
-  CLUSTER_RECORDS_MAX,
-  PUBLISH_BYTES_MAX,
-  PUBLISH_RECORDS_MAX,
-} from './limits.ts';
+import { CLUSTER_RECORDS_MAX, PUBLISH_BYTES_MAX, PUBLISH_RECORDS_MAX } from './limits.ts';
 import type { Commit, Put } from './store.ts';
 import type { Row } from './table-mirror.ts';
 
@@ -36,6 +31,7 @@ export interface AdmissionContext {
   /** By store key. */
   readonly rows: ReadonlyMap<string, Row>;
   readonly ownsLease: (leaseId: string) => boolean;
+  readonly proofs: BundleProofs;
 }
 
 /** Throws PERMISSION_DENIED, REQUEST_INVALID, LIMIT_EXCEEDED or LEASE_NOT_FOUND. */
@@ -75,7 +71,7 @@ function checkRecords(records: readonly RegistryRecord[], context: AdmissionCont
   for (const record of records) {
     switch (record.kind) {
       case 'bundle':
-        checkBundle(record.bundle, trustDomain());
+        checkBundle(record.bundle, { ...context, trustDomain: trustDomain() });
         break;
       case 'export-slice':
         checkSlice(record.slice, trustDomain());
@@ -127,18 +123,6 @@ function checkUnclaimed(trustDomain: TrustDomain, context: AdmissionContext): vo
     throw denied(
       `trust domain "${trustDomain}" belongs to cluster "${row.cluster}"; choose another`,
     );
-  }
-}
-
-function checkBundle(bundle: BundleRecord, own: TrustDomain): void {
-  if (bundle.trustDomain !== own) {
-    throw denied(`bundle is of trust domain "${bundle.trustDomain}", the cluster's is "${own}"`);
-  }
-  limit(bundle.document.length, BUNDLE_DOCUMENT_BYTES_MAX, 'bytes in a bundle document');
-  try {
-    parseBundleDocument(bundle.document, own);
-  } catch (error) {
-    throw isMeshError(error, 'PROTOCOL_VIOLATION') ? invalid(error.message) : error;
   }
 }
 

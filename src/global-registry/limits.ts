@@ -6,8 +6,8 @@ export const PUBLISH_RECORDS_MAX = 100;
 export const PUBLISH_BYTES_MAX = 1024 * 1024;
 /** Records of one cluster, all kinds; LIMIT_EXCEEDED. */
 export const CLUSTER_RECORDS_MAX = 2_000;
-/** One cluster's bundle document; LIMIT_EXCEEDED. Room for the roots of several rotations. */
-export const BUNDLE_DOCUMENT_BYTES_MAX = 64 * 1024;
+/** One cluster's bundle and its predecessors; LIMIT_EXCEEDED. Nine documents and their signatures fit. */
+export const BUNDLE_RECORD_BYTES_MAX = 800 * 1024;
 
 /** Leases outside these are granted the nearest of them. */
 export const LEASE_TTL_MS_MIN = 1_000;

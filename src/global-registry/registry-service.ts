@@ -3,6 +3,7 @@
  * may be written, admission.ts decides; reads come from the mirror and need no store.
  */
 
+import type { BundleProofs } from '../mesh/bundle-succession.ts';
 import { isMeshError, MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import { memberClusterOf, type TrustDomain } from '../mesh/spiffe-id.ts';
@@ -25,13 +26,14 @@ export interface RegistryServiceOptions {
   readonly store: RegistryStore;
   readonly mirror: TableMirror;
   readonly clusterSet: TrustDomain;
+  readonly proofs: BundleProofs;
   readonly metrics: RegistryMetrics;
 }
 
 export function registryHandlers(
   options: RegistryServiceOptions,
 ): RpcHandlers<typeof RegistryDefinition> {
-  const { store, mirror, clusterSet, metrics } = options;
+  const { store, mirror, clusterSet, proofs, metrics } = options;
   /** The newest lease of each cluster, which its `alive` record may not carry yet. */
   const granted = new Map<ClusterName, string>();
   let configTurn: Promise<unknown> = Promise.resolve();
@@ -52,6 +54,7 @@ export function registryHandlers(
       clusterSet,
       rows: mirror.rows,
       ownsLease: leaseId => ownsLease(caller, leaseId),
+      proofs,
     });
     const revision = await store.commit(commit);
     // The caller's next publish is judged by a table that holds this one.

@@ -13,6 +13,7 @@ import { rpcService } from '../runtime/rpc-server.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { anyMember } from '../trust-federation/authorizer.ts';
+import { envelopeProofs } from '../trust-federation/bundle-envelope.ts';
 import {
   type ClusterSetCredentials,
   loadMemberCredentials,
@@ -50,9 +51,10 @@ export async function createRegistry(
   const metrics = createRegistryMetrics();
   const store = await openStore(config, stateDir, log);
   const mirror = new TableMirror({ store, log, metrics });
-  const handlers = registryHandlers({ store, mirror, clusterSet, metrics });
   const bundles = new Table<TrustDomain, TrustBundle>('clusterset-bundle');
   bundles.put(clusterSet, credentials.roots);
+  const proofs = envelopeProofs(bundles, now);
+  const handlers = registryHandlers({ store, mirror, clusterSet, proofs, metrics });
   const listener = new RpcListener({
     name: 'registry',
     // Read at the start: the registry's own certificate lives a year.

@@ -7,6 +7,7 @@ import type { SocketAddress } from './address.ts';
 import type { Locality } from './locality.ts';
 import type { ClusterName } from './names.ts';
 import type { ExportedService } from './service.ts';
+import type { BundleOffer } from './signed-bundle.ts';
 import type { TrustDomain } from './spiffe-id.ts';
 import type { TrustBundle } from './trust-bundle.ts';
 
@@ -34,6 +35,15 @@ export type StaleReason =
   | 'registry-unreachable'
   /** Loaded from this observer's disk, not confirmed since. */
   | 'loaded-from-disk';
+
+/** What the registry says of a cluster, before anything of it is believed (membership.ts). */
+export interface ClusterClaim extends Omit<ClusterRecord, 'bundle'> {
+  readonly bundle: ClaimedBundle;
+}
+
+export type ClaimedBundle =
+  | { readonly kind: 'offered'; readonly offer: BundleOffer }
+  | { readonly kind: 'unreadable' | 'missing'; readonly problem: string };
 
 export interface ClusterRecord {
   readonly config: ClusterConfig;

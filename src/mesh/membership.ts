@@ -1,30 +1,52 @@
 /**
  * Which of the registry's clusters this cluster believes, and with which roots.
  *
- * The registry is not trusted to say who owns a trust domain: the first cluster seen with one keeps it,
- * our own is never anybody else's, and a bundle's sequence never goes back. What is refused is reported
- * with its reason, and refusing one cluster never touches another.
+ * The registry is not trusted to say who owns a trust domain, nor what its roots are: the first cluster
+ * vouched for with one keeps it, our own is never anybody else's, and a bundle is replaced only by what may
+ * follow it (bundle-succession.ts). What is refused is reported with its reason and the last good bundle
+ * stays, also when the registry stops showing one; refusing one cluster never touches another.
  */
 
-import type { ClusterRecord } from './cluster.ts';
-import { sameValue } from './collection.ts';
+import {
+  type BundleProofs,
+  type HeldBundle,
+  type Succession,
+  succeed,
+} from './bundle-succession.ts';
+import type { ClaimedBundle, ClusterClaim, ClusterRecord } from './cluster.ts';
+import type { ClusterRevocation } from './cluster-revocation.ts';
 import type { ClusterName } from './names.ts';
+import type { BundleOffer, SignedBundle } from './signed-bundle.ts';
 import { type TrustDomain, trustDomainOf } from './spiffe-id.ts';
 import type { TrustBundle } from './trust-bundle.ts';
 
-/** What was believed before: who holds a trust domain, and the newest bundle seen of it. */
-export type TrustMemory = ReadonlyMap<
-  TrustDomain,
-  { readonly cluster: ClusterName; readonly bundle: TrustBundle }
->;
+/** What was believed before. It only grows: forgetting would mean a first contact again. */
+export interface TrustMemory {
+  /** By trust domain: whose it is, and the newest version seen. */
+  readonly bundles: ReadonlyMap<TrustDomain, RememberedBundle>;
+  /** The newest statement about each cluster. */
+  readonly revocations: ReadonlyMap<ClusterName, ClusterRevocation>;
+}
+
+export interface RememberedBundle extends HeldBundle {
+  readonly cluster: ClusterName;
+}
+
+export const NO_MEMORY: TrustMemory = { bundles: new Map(), revocations: new Map() };
+
+type SuccessionRefusal = (Succession & { kind: 'refused' })['reason'];
 
 export interface Refusal {
   readonly cluster: ClusterName;
   readonly kind:
+    | SuccessionRefusal
     | 'trust-domain-taken'
+    | 'bundle-unreadable'
+    | 'bundle-missing'
     | 'bundle-of-other-domain'
-    | 'bundle-older'
-    | 'endpoint-of-other-domain';
+    | 'bundle-of-other-cluster'
+    | 'endpoint-of-other-domain'
+    | 'revocation-not-believed';
   readonly message: string;
 }
 
@@ -35,44 +57,46 @@ export interface Membership {
   readonly memory: TrustMemory;
 }
 
+export interface BundleClaim {
+  readonly name: ClusterName;
+  readonly trustDomain: TrustDomain;
+  readonly bundle: ClaimedBundle;
+}
+
+export interface Self {
+  readonly name: ClusterName;
+  readonly trustDomain: TrustDomain;
+  readonly clusterSet: TrustDomain;
+}
+
 export function admitMembers(
-  own: { readonly name: ClusterName; readonly trustDomain: TrustDomain },
-  records: Iterable<ClusterRecord>,
+  own: Self,
+  claims: Iterable<ClusterClaim>,
   memory: TrustMemory,
+  proofs: BundleProofs,
 ): Membership {
   const members = new Map<ClusterName, ClusterRecord>();
   const refusals: Refusal[] = [];
-  const next = new Map(memory);
-  const byName = [...records].sort((a, b) => (a.config.name < b.config.name ? -1 : 1));
-  for (const record of byName) {
-    const { name, trustDomain } = record.config;
-    if (name === own.name) continue;
+  const bundles = new Map(memory.bundles);
+  const byName = [...claims].sort((a, b) => (a.config.name < b.config.name ? -1 : 1));
+  for (const claim of byName) {
+    const { name, trustDomain } = claim.config;
+    if (name === own.name || isRevoked(memory, name)) continue;
     const refuse = (kind: Refusal['kind'], message: string): void => {
       refusals.push({ cluster: name, kind, message });
     };
-    const holder = trustDomain === own.trustDomain ? own.name : next.get(trustDomain)?.cluster;
+    const known = bundles.get(trustDomain);
+    const holder = reservedFor(trustDomain, own) ?? known?.cluster;
     if (holder !== undefined && holder !== name) {
-      refuse('trust-domain-taken', `trust domain "${trustDomain}" belongs to cluster "${holder}"`);
+      refuse('trust-domain-taken', `trust domain "${trustDomain}" belongs to "${holder}"`);
       continue;
     }
-    if (record.bundle.trustDomain !== trustDomain) {
-      refuse(
-        'bundle-of-other-domain',
-        `bundle is of trust domain "${record.bundle.trustDomain}", not "${trustDomain}"`,
-      );
-      continue;
-    }
-    const known = next.get(trustDomain)?.bundle;
-    const older = known !== undefined && goesBack(known, record.bundle);
-    if (older) {
-      refuse(
-        'bundle-older',
-        `bundle of "${trustDomain}" with sequence ${record.bundle.sequence} does not replace the one with ${known.sequence}`,
-      );
-    }
-    const bundle = older ? known : record.bundle;
-    next.set(trustDomain, { cluster: name, bundle });
-    const exports = record.exports.map(service => ({
+    const offered = { name, trustDomain, bundle: claim.bundle };
+    const signed = acceptBundle(offered, own.clusterSet, known, proofs, refuse);
+    if (signed === undefined) continue;
+    const successor = signed === known?.signed ? known.successor : 'roots';
+    bundles.set(trustDomain, { cluster: name, signed, successor });
+    const exports = claim.exports.map(service => ({
       ...service,
       endpoints: service.endpoints.filter(({ spiffeId, workload }) => {
         if (trustDomainOf(spiffeId) === trustDomain) return true;
@@ -83,13 +107,91 @@ export function admitMembers(
         return false;
       }),
     }));
-    members.set(name, { ...record, bundle, exports });
+    members.set(name, { ...claim, bundle: signed.bundle, exports });
   }
-  return { members, refusals, memory: next };
+  return { members, refusals, memory: { ...memory, bundles } };
 }
 
-/** Equal sequences must mean equal bundles (SPIFFE Trust Domain and Bundle §4.1.1). */
-function goesBack(known: TrustBundle, offered: TrustBundle): boolean {
-  if (offered.sequence !== known.sequence) return offered.sequence < known.sequence;
-  return !sameValue(offered, known);
+/** The roots in force, also of clusters that the registry shows no more; a revoked cluster has none. */
+export function rememberedBundles(memory: TrustMemory): [TrustDomain, TrustBundle][] {
+  return [...memory.bundles].map(([trustDomain, { cluster, signed }]) => [
+    trustDomain,
+    isRevoked(memory, cluster)
+      ? { ...signed.bundle, x509Authorities: [], jwtAuthorities: [] }
+      : signed.bundle,
+  ]);
+}
+
+/**
+ * The newest statement about a cluster counts, in whatever order they come. A restored cluster may have
+ * lost its roots: its next version is vouched for by its membership, its numbers still go on.
+ */
+export function rememberRevocations(
+  memory: TrustMemory,
+  statements: Iterable<ClusterRevocation>,
+): TrustMemory {
+  const revocations = new Map(memory.revocations);
+  const bundles = new Map(memory.bundles);
+  for (const statement of statements) {
+    const { cluster, issuedAtMs, revoked } = statement;
+    if (issuedAtMs <= (revocations.get(cluster)?.issuedAtMs ?? 0)) continue;
+    revocations.set(cluster, statement);
+    if (revoked) continue;
+    for (const [trustDomain, remembered] of bundles) {
+      if (remembered.cluster !== cluster) continue;
+      bundles.set(trustDomain, { ...remembered, successor: 'membership' });
+    }
+  }
+  return { bundles, revocations };
+}
+
+export function isRevoked({ revocations }: TrustMemory, cluster: ClusterName): boolean {
+  return revocations.get(cluster)?.revoked === true;
+}
+
+function reservedFor(trustDomain: TrustDomain, own: Self): string | undefined {
+  if (trustDomain === own.trustDomain) return own.name;
+  return trustDomain === own.clusterSet ? 'the ClusterSet' : undefined;
+}
+
+/** What may be believed of a cluster's bundle: the offered version, or the last good one. */
+export function acceptBundle(
+  { name, trustDomain, bundle }: BundleClaim,
+  clusterSet: TrustDomain,
+  known: HeldBundle | undefined,
+  proofs: BundleProofs,
+  refuse: (kind: Refusal['kind'], message: string) => void,
+): SignedBundle | undefined {
+  const offer = readableOffer(bundle, refuse);
+  if (offer === undefined) return known?.signed;
+  const { current } = offer;
+  if (current.cluster !== name || current.clusterSet !== clusterSet) {
+    const found = `"${current.cluster}" in ClusterSet "${current.clusterSet}"`;
+    refuse('bundle-of-other-cluster', `bundle was signed for cluster ${found}`);
+    return known?.signed;
+  }
+  if (current.bundle.trustDomain !== trustDomain) {
+    const found = `"${current.bundle.trustDomain}", not "${trustDomain}"`;
+    refuse('bundle-of-other-domain', `bundle is of trust domain ${found}`);
+    return known?.signed;
+  }
+  const predecessors = offer.predecessors.filter(
+    each =>
+      each.cluster === name &&
+      each.clusterSet === clusterSet &&
+      each.bundle.trustDomain === trustDomain,
+  );
+  const succession = succeed(known, { current, predecessors }, proofs);
+  if (succession.kind === 'accepted') return succession.signed;
+  refuse(succession.reason, succession.message);
+  return known?.signed;
+}
+
+function readableOffer(
+  bundle: ClaimedBundle,
+  refuse: (kind: Refusal['kind'], message: string) => void,
+): BundleOffer | undefined {
+  if (bundle.kind === 'offered') return bundle.offer;
+  refuse(`bundle-${bundle.kind}`, bundle.problem);
+  return undefined;
 }

@@ -143,7 +143,9 @@ export function nameConstraintsProblem(path: readonly ParsedCertificate[]): Refu
 }
 
 export function subjectOf(certificate: ParsedCertificate): string {
-  return certificate.x509.subject.replaceAll('\n', ', ').slice(0, 200);
+  // Undefined where the subject is empty, as in every SVID, whatever the typings say.
+  const subject = certificate.x509.subject as string | undefined;
+  return (subject ?? '').replaceAll('\n', ', ').slice(0, 200);
 }
 
 /** What holds for every certificate of a chain. */

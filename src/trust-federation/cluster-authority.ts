@@ -22,6 +22,7 @@ import {
   signerOf,
 } from './certificate.ts';
 import { bundleOf } from './root-file.ts';
+import type { StatementSigner } from './statement-signature.ts';
 import { generateSvidKey } from './svid.ts';
 
 export const WORKLOAD_TTL_MS_MAX = 24 * 3_600_000;
@@ -32,6 +33,8 @@ export interface ClusterAuthority {
   /** Throws CSR_REFUSED for an ID of another trust domain. The caller has attested the ID. */
   issue(request: WorkloadRequest): { readonly chain: readonly Buffer[] };
   bundle(): TrustBundle;
+  /** Every root key at hand, for signing what this cluster says about its trust. */
+  statementSigners(): readonly StatementSigner[];
 }
 
 export interface WorkloadRequest {
@@ -66,6 +69,7 @@ export async function openClusterAuthority(
   return {
     trustDomain,
     bundle: () => bundle,
+    statementSigners: () => [{ key: root.key, chain: [root.certificate.der] }],
     issue: ({ publicKey, id, ttlMs }) => {
       if (trustDomainOf(id) !== trustDomain) {
         throw new MeshError(

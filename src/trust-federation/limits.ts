@@ -6,3 +6,6 @@ export const CERTIFICATE_BYTES_MAX = 16_384;
 export const CSR_BYTES_MAX = 16_384;
 /** Certificates and CSRs need nine levels; recursion stops here whatever a peer sends. */
 export const DER_DEPTH_MAX = 24;
+
+/** The bundle document a cluster publishes; what would make it longer is refused with LIMIT_EXCEEDED. */
+export const OWN_BUNDLE_BYTES_MAX = 64 * 1024;

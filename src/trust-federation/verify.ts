@@ -159,7 +159,7 @@ function validityOf(path: readonly ParsedCertificate[], nowMs: number): Refusal 
 }
 
 /** A root that cannot be read vouches for nobody; it does not take the others down. */
-function readableRoots(bundle: TrustBundle): readonly ParsedCertificate[] {
+export function readableRoots(bundle: TrustBundle): readonly ParsedCertificate[] {
   let roots = rootsOfBundle.get(bundle);
   if (roots === undefined) {
     roots = bundle.x509Authorities.flatMap(der => {
@@ -178,7 +178,7 @@ function readableRoots(bundle: TrustBundle): readonly ParsedCertificate[] {
 const rootsOfBundle = new WeakMap<TrustBundle, readonly ParsedCertificate[]>();
 
 /** Names, key identifiers and key usage match, and the signature is the issuer's. */
-function isIssuedBy(subject: ParsedCertificate, issuer: ParsedCertificate): boolean {
+export function isIssuedBy(subject: ParsedCertificate, issuer: ParsedCertificate): boolean {
   return subject.x509.checkIssued(issuer.x509) && subject.x509.verify(issuer.publicKey);
 }
 

@@ -22,7 +22,7 @@ import {
   type ServiceName,
 } from '../mesh/names.ts';
 import type { Endpoint, ServicePort } from '../mesh/service.ts';
-import { parseTrustDomain, requireSpiffeId, type TrustDomain } from '../mesh/spiffe-id.ts';
+import { parseTrustDomain, requireSpiffeId } from '../mesh/spiffe-id.ts';
 import * as pb from './generated/isthmus/registry/v1/registry.ts';
 import { atMost, invalid, present, refusing, shown, text } from './registry-fields.ts';
 import type { StoredIntent } from './registry-intents.ts';
@@ -43,9 +43,10 @@ export type RegistryRecord =
   | { readonly kind: 'alive'; readonly instance: string };
 
 export interface BundleRecord {
-  readonly trustDomain: TrustDomain;
-  /** A SPIFFE bundle document, exactly as its trust domain wrote it; read it with wire/bundle-document.ts. */
-  readonly document: Uint8Array;
+  /** A signed bundle version, exactly as its cluster wrote it; read it with wire/signed-statement.ts. */
+  readonly signed: Uint8Array;
+  /** Earlier ones, for readers that missed them. */
+  readonly predecessors: readonly Uint8Array[];
 }
 
 /** At most SLICE_ENDPOINTS_MAX endpoints of one exported service; every slice repeats the ports. */
@@ -111,8 +112,9 @@ export function encodeRecord(record: RegistryRecord): pb.Record {
     case 'config':
       return { kind: { $case: 'config', value: encodeConfig(record.config) } };
     case 'bundle': {
-      const { trustDomain, document } = record.bundle;
-      return { kind: { $case: 'bundle', value: { trustDomain, document: Buffer.from(document) } } };
+      const signed = Buffer.from(record.bundle.signed);
+      const predecessors = record.bundle.predecessors.map(each => Buffer.from(each));
+      return { kind: { $case: 'bundle', value: { signed, predecessors } } };
     }
     case 'export-slice':
       return { kind: { $case: 'exportSlice', value: encodeSlice(record.slice) } };
@@ -130,8 +132,8 @@ export function decodeRecord(message: pb.Record | undefined, cluster: ClusterNam
       case 'config':
         return { kind: 'config', config: decodeConfig(message.kind.value) };
       case 'bundle': {
-        const { trustDomain, document } = message.kind.value;
-        return { kind: 'bundle', bundle: { trustDomain: parseTrustDomain(trustDomain), document } };
+        const { signed, predecessors } = message.kind.value;
+        return { kind: 'bundle', bundle: { signed, predecessors } };
       }
       case 'exportSlice':
         return { kind: 'export-slice', slice: decodeSlice(message.kind.value, cluster) };

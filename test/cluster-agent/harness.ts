@@ -17,6 +17,7 @@ import { parseClusterName, parseWorkloadName } from '../../src/mesh/names.ts';
 import { parseTrustDomain, requireSpiffeId, type SpiffeId } from '../../src/mesh/spiffe-id.ts';
 import { gatewayId } from '../../src/mesh/system-identities.ts';
 import { supervise } from '../../src/runtime/supervise.ts';
+import { writeMembership } from '../support/cluster-set.ts';
 import type { FakeRegistry } from './fake-registry.ts';
 
 export const LOG = pino({ level: process.env['ISTHMUS_LOG'] ?? 'silent' });
@@ -67,6 +68,7 @@ export async function startAgent(place: AgentPlace): Promise<RunningAgent> {
     admin: '127.0.0.1:0',
     stateDir: 'unused',
   });
+  await writeMembership(join(dir, 'agent'), CLUSTER);
   await writeFile(join(dir, 'services.yaml'), SERVICES, { flag: 'wx' }).catch(() => undefined);
   const agent = await createClusterAgent({
     config,

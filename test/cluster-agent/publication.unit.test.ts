@@ -11,10 +11,15 @@ import { type ClusterRecords, recordKey } from '../../src/cluster-agent/registry
 import type { ExportedService } from '../../src/mesh/service.ts';
 import { idOf, type RegistryRecord } from '../../src/wire/registry-records.ts';
 import { config, endpoint, service } from '../mesh/mesh-nouns.ts';
+import { envelopeOf } from '../support/cluster-set.ts';
 import { testAuthority } from '../trust-federation/pki.ts';
 
 const EAST = config('east');
-const { bundle } = testAuthority('east.example');
+const AUTHORITY = testAuthority('east.example');
+const OFFER = {
+  current: envelopeOf('east', AUTHORITY.bundle, [AUTHORITY]),
+  predecessors: [],
+};
 const ALIVE: RegistryRecord = { kind: 'alive', instance: EAST.instance };
 
 function table(records: readonly RegistryRecord[]): ClusterRecords {
@@ -39,13 +44,13 @@ function plan(
   recordsMax = 50,
   own = EAST,
 ): string[] {
-  const desired = desiredRecords(own, bundle, exports, published);
+  const desired = desiredRecords(own, OFFER, exports, published);
   return words(planPublications(desired, published, aliveHeld, recordsMax));
 }
 
 describe('planPublications', () => {
   const cart = service('cart', [endpoint('east', 'a')]);
-  const current = table([...desiredRecords(EAST, bundle, [cart], new Map()), ALIVE]);
+  const current = table([...desiredRecords(EAST, OFFER, [cart], new Map()), ALIVE]);
 
   it('writes everything to an empty registry, config first and canary last', () => {
     expect(plan([cart], new Map(), false)).to.deep.equal([

@@ -7,15 +7,15 @@ import {
   parseWorkloadName,
 } from '../../src/mesh/names.ts';
 import { parseTrustDomain, requireSpiffeId } from '../../src/mesh/spiffe-id.ts';
-import { formatBundleDocument } from '../../src/wire/bundle-document.ts';
 import type { RegistryRecord } from '../../src/wire/registry-records.ts';
+import { bundleRecord, envelopeOf } from '../support/cluster-set.ts';
 import { testAuthority } from '../trust-federation/pki.ts';
 
 export function publishedCluster(name: string, workloads: readonly string[]): RegistryRecord[] {
   const cluster = parseClusterName(name);
   const trustDomain = parseTrustDomain(`${name}.example`);
   const locality = { region: 'us-west', zone: 'us-west-1' };
-  const { bundle } = testAuthority(trustDomain);
+  const authority = testAuthority(trustDomain);
   const instance = 'instance-1';
   return [
     {
@@ -30,7 +30,7 @@ export function publishedCluster(name: string, workloads: readonly string[]): Re
         version: '0.0.0',
       },
     },
-    { kind: 'bundle', bundle: { trustDomain, document: formatBundleDocument(bundle) } },
+    bundleRecord({ current: envelopeOf(name, authority.bundle, [authority]), predecessors: [] }),
     {
       kind: 'export-slice',
       slice: {

@@ -100,19 +100,29 @@ describe('clusterState', () => {
     const state = west(all(RECORDS));
     expect(state.kind).to.equal('settled');
     if (state.kind !== 'settled') return;
-    expect(state.record.exports.map(({ name }) => name)).to.deep.equal(['payments']);
-    expect(state.record.bundle.x509Authorities).to.have.length(1);
+    expect(state.claim.exports.map(({ name }) => name)).to.deep.equal(['payments']);
+    expect(state.claim.bundle.kind).to.equal('offered');
   });
 
   it('is absent without the canary', () => {
     expect(west(all(without('synced'))).kind).to.equal('absent');
   });
 
-  for (const kind of ['config', 'bundle'] as const) {
-    it(`is unsettled without its ${kind}`, () => {
-      expect(west(all(without(kind))).kind).to.equal('unsettled');
-    });
-  }
+  it('is unsettled without its config', () => {
+    expect(west(all(without('config'))).kind).to.equal('unsettled');
+  });
+
+  it('claims no bundle where there is none, or one that cannot be read', () => {
+    const bundleOf = (records: readonly RegistryRecord[]): string => {
+      const state = west(all(records));
+      return state.kind === 'settled' ? state.claim.bundle.kind : state.kind;
+    };
+    const junk = { signed: Buffer.from('junk'), predecessors: [] };
+    expect(bundleOf(without('bundle'))).to.equal('missing');
+    expect(bundleOf([...without('bundle'), { kind: 'bundle', bundle: junk }])).to.equal(
+      'unreadable',
+    );
+  });
 
   it('is unsettled while the canary is of an earlier start', () => {
     const restarting = [...without('synced'), { kind: 'synced', instance: 'before' } as const];
@@ -126,7 +136,7 @@ describe('clusterState', () => {
     const second = { kind: 'export-slice', slice: { ...slice!.slice, slice: 1 } } as const;
     const state = west(all([second, ...RECORDS]));
     if (state.kind !== 'settled') throw new Error(state.kind);
-    const workloads = state.record.exports[0]?.endpoints.map(({ workload }) => workload);
+    const workloads = state.claim.exports[0]?.endpoints.map(({ workload }) => workload);
     expect(workloads).to.deep.equal(['payments-0', 'payments-1']);
   });
 });

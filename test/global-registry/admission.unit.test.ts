@@ -5,12 +5,14 @@ import { CLUSTER_RECORDS_MAX, PUBLISH_RECORDS_MAX } from '../../src/global-regis
 import type { Commit } from '../../src/global-registry/store.ts';
 import type { Row } from '../../src/global-registry/table-mirror.ts';
 import { isMeshError } from '../../src/mesh/errors.ts';
+import { envelopeProofs } from '../../src/trust-federation/bundle-envelope.ts';
 import {
   encodeRecord,
   encodeRecordId,
   type RecordId,
   type RegistryRecord,
 } from '../../src/wire/registry-records.ts';
+import { CLUSTER_SET_AUTHORITY } from '../support/cluster-set.ts';
 import {
   bundleRecordOf,
   CLUSTER_SET,
@@ -21,6 +23,9 @@ import {
   trustDomainOf,
 } from './records.ts';
 
+const PROOFS = envelopeProofs(new Map([[CLUSTER_SET, CLUSTER_SET_AUTHORITY.bundle]]), () =>
+  Date.now(),
+);
 const alive: RegistryRecord = { kind: 'alive', instance: 'i1' };
 const synced: RegistryRecord = { kind: 'synced', instance: 'i1' };
 
@@ -51,7 +56,7 @@ interface Attempt {
 function publish({ puts = [], deletes = [], leaseId = '', rows = known }: Attempt): Commit {
   return admit(
     { puts: puts.map(encodeRecord), deletes: deletes.map(encodeRecordId), leaseId },
-    { caller: east, clusterSet: CLUSTER_SET, rows, ownsLease: id => id === 'l1' },
+    { caller: east, clusterSet: CLUSTER_SET, rows, ownsLease: id => id === 'l1', proofs: PROOFS },
   );
 }
 
@@ -143,11 +148,11 @@ describe('a publish', () => {
         puts: [
           {
             kind: 'bundle',
-            bundle: { trustDomain: trustDomainOf('east'), document: Buffer.from('{}') },
+            bundle: { signed: Buffer.from('{}'), predecessors: [] },
           },
         ],
       },
-      /^REQUEST_INVALID: bundle of "east.example"/,
+      /^REQUEST_INVALID: signed statement/,
     ],
     [
       'a slice before any config',

@@ -4,11 +4,12 @@ import { formatKey } from '../../src/global-registry/keys.ts';
 import type { StoreEntry } from '../../src/global-registry/store.ts';
 import type { ClusterName, Namespace, ServiceName, WorkloadName } from '../../src/mesh/names.ts';
 import type { SpiffeId, TrustDomain } from '../../src/mesh/spiffe-id.ts';
-import { formatBundleDocument } from '../../src/wire/bundle-document.ts';
 import { formatRecord, idOf, type RegistryRecord } from '../../src/wire/registry-records.ts';
+import { bundleRecord, envelopeOf } from '../support/cluster-set.ts';
 import { type TestAuthority, testAuthority } from '../trust-federation/pki.ts';
 
-export const CLUSTER_SET = 'clusterset.example' as TrustDomain;
+export { CLUSTER_SET } from '../support/cluster-set.ts';
+
 export const east = 'east' as ClusterName;
 export const west = 'west' as ClusterName;
 
@@ -39,8 +40,8 @@ export function bundleRecordOf(
 ): RegistryRecord {
   const authority = authorities.get(trustDomain) ?? testAuthority(trustDomain);
   authorities.set(trustDomain, authority);
-  const document = formatBundleDocument(authority.bundle);
-  return { kind: 'bundle', bundle: { trustDomain, document } };
+  const current = envelopeOf(cluster, authority.bundle, [authority]);
+  return bundleRecord({ current, predecessors: [] });
 }
 
 export function sliceOf(

@@ -25,6 +25,7 @@ import {
   type RegistryUpdate,
   type WatchPosition,
 } from '../../src/wire/registry-records.ts';
+import { CLUSTER_SET_AUTHORITY, memberSvid } from '../support/cluster-set.ts';
 import { type Etcd, startEtcd } from '../support/etcd.ts';
 import { testAuthority, testSvid } from '../trust-federation/pki.ts';
 import { bundleRecordOf, CLUSTER_SET, configOf, sliceOf, trustDomainOf } from './records.ts';
@@ -32,10 +33,9 @@ import { bundleRecordOf, CLUSTER_SET, configOf, sliceOf, trustDomainOf } from '.
 const log = createLogger('test');
 log.level = 'silent';
 
-const authority = testAuthority(CLUSTER_SET, Date.now());
+const authority = CLUSTER_SET_AUTHORITY;
 const synced: RegistryRecord = { kind: 'synced', instance: 'i1' };
 const alive: RegistryRecord = { kind: 'alive', instance: 'i1' };
-const memberSvid = (cluster: string): Svid => testSvid(authority, `cluster/${cluster}`, Date.now());
 
 interface Running {
   readonly address: SocketAddress;

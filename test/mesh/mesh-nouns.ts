@@ -1,6 +1,6 @@
 /** Short ways to write services and clusters in tables. */
 
-import type { ClusterConfig, ClusterRecord } from '../../src/mesh/cluster.ts';
+import type { ClusterConfig } from '../../src/mesh/cluster.ts';
 import {
   parseClusterName,
   parseNamespace,
@@ -39,24 +39,6 @@ export function config(name: string, more: Partial<ClusterConfig> = {}): Cluster
     network: name,
     gateways: [{ host: `gateway-${name}`, port: 15443 }],
     version: '0.0.0',
-    ...more,
-  };
-}
-
-export function record(name: string, more: Partial<ClusterRecord> = {}): ClusterRecord {
-  const { trustDomain } = config(name);
-  return {
-    config: config(name),
-    bundle: {
-      trustDomain,
-      sequence: 1,
-      refreshHintSeconds: 300,
-      x509Authorities: [Buffer.from(name)],
-      jwtAuthorities: [],
-      revoked: [],
-    },
-    exports: [],
-    freshness: { kind: 'live' },
     ...more,
   };
 }

@@ -12,7 +12,7 @@ import {
   exactly,
   inTrustDomain,
 } from '../../src/trust-federation/authorizer.ts';
-import { issueLeaf, type Signer } from '../../src/trust-federation/certificate.ts';
+import { issueLeaf, type Signer, signerOf } from '../../src/trust-federation/certificate.ts';
 import { REFUSAL_REASONS, type RefusalReason } from '../../src/trust-federation/chain-rules.ts';
 import {
   type Asn1,
@@ -320,6 +320,10 @@ describe('verifyPeer', () => {
       const holder = intermediateOf(A.root, 'holder', [...LEAF_EXTENSIONS, names([6, ID])]);
       refuses('issuer-not-ca', under(holder, honest));
       refuses('issuer-not-ca', under(intermediateOf(A.root, 'bare', []), honest));
+      // An honest SVID has an empty subject, which must be no stumbling block.
+      const { chain, key } = testSvid(A);
+      const leafAsIssuer = signerOf(chain[0]!, key);
+      refuses('issuer-not-ca', under(leafAsIssuer, honest, A.intermediate));
       accepts(under(intermediateOf(A.root, 'holder'), honest));
     });
 

@@ -38,7 +38,10 @@ const record: fc.Arbitrary<RegistryRecord> = fc.oneof(
   }),
   fc.record({
     kind: fc.constant('bundle' as const),
-    bundle: fc.record({ trustDomain, document: fc.uint8Array({ maxLength: 200 }) }),
+    bundle: fc.record({
+      signed: fc.uint8Array({ maxLength: 200 }),
+      predecessors: fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 3 }),
+    }),
   }),
   fc.record({
     kind: fc.constant('export-slice' as const),
