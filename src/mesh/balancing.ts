@@ -1,77 +1,50 @@
 /**
- * Which endpoint a call goes to: the lowest priority level that has an endpoint in service, in turn
- * within the level.
- *
- * Panic: when every endpoint is ejected, ejection says more about this observer than about them, so
- * the best level is used as if none were (Envoy's panic threshold, at its smallest). A call that has
- * failed before it reached anyone excludes what it tried.
+ * Where the next try of a call goes, once some have failed before they reached anyone or, for a call
+ * that may be repeated, without an answer. The first try has its turn (`weighted-turns.ts`,
+ * `least-request.ts`); this one takes the best of what is left: in service before not, reachable before
+ * not, near before far.
  */
 
 import type { SocketAddress } from './address.ts';
-import type { EndpointHash } from './service.ts';
 import type { UpstreamEndpoint } from './upstream.ts';
-
-export interface Selection {
-  readonly isEjected: (endpoint: EndpointHash) => boolean;
-  readonly excluded: ReadonlySet<EndpointHash>;
-  /** Grows by one with every call of the upstream. */
-  readonly turn: number;
-}
-
-/** Undefined when nothing is left to try. */
-export function chooseEndpoint(
-  endpoints: readonly UpstreamEndpoint[],
-  { isEjected, excluded, turn }: Selection,
-): UpstreamEndpoint | undefined {
-  const untried = endpoints.filter(endpoint => !excluded.has(endpoint.hash));
-  const inService = untried.filter(endpoint => !isEjected(endpoint.hash));
-  const candidates = inService.length > 0 ? inService : untried;
-  const level = bestLevel(candidates);
-  return level[turn % level.length];
-}
-
-export function bestLevel(endpoints: readonly UpstreamEndpoint[]): readonly UpstreamEndpoint[] {
-  const best = Math.min(...endpoints.map(endpoint => endpoint.priority));
-  return endpoints.filter(endpoint => endpoint.priority === best);
-}
-
-/**
- * Which of an endpoint's addresses has its turn, before the division by how many it has. Slower than the
- * turn of endpoints, or two endpoints would each keep to one of two addresses.
- */
-export function addressTurn(turn: number, endpoints: number): number {
-  return Math.floor(turn / endpoints);
-}
 
 export interface Target {
   readonly endpoint: UpstreamEndpoint;
   readonly address: SocketAddress;
 }
 
+export interface Candidate {
+  readonly priority: number;
+  readonly isReachable: boolean;
+  readonly isEjected: boolean;
+}
+
 /**
- * Where the next attempt of one call goes: an endpoint it has not tried, or, when there is none, an
- * address it has not tried (two gateways may lead to one endpoint, and one of them may be down).
+ * The place of the best candidate that `isTried` does not name; -1 when there is none. Among equals the one
+ * whose turn it is, or retries would all fall on the same neighbour.
  */
-export function chooseTarget(
-  endpoints: readonly UpstreamEndpoint[],
-  tried: readonly Target[],
-  selection: Omit<Selection, 'excluded'>,
-): Target | undefined {
-  const fresh = chooseEndpoint(endpoints, {
-    ...selection,
-    excluded: new Set(tried.map(target => target.endpoint.hash)),
-  });
-  if (fresh !== undefined) {
-    const at = addressTurn(selection.turn, endpoints.length) % fresh.addresses.length;
-    const address = fresh.addresses[at];
-    return address === undefined ? undefined : { endpoint: fresh, address };
+export function chooseOther(
+  candidates: readonly Candidate[],
+  isTried: (at: number) => boolean,
+  turn: number,
+): number {
+  let best = -1;
+  let bestRank = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < candidates.length; i++) {
+    const at = (turn + i) % candidates.length;
+    const candidate = candidates[at];
+    if (candidate === undefined || isTried(at)) continue;
+    const rank = rankOf(candidate);
+    if (rank < bestRank) {
+      best = at;
+      bestRank = rank;
+    }
   }
-  for (const { endpoint } of tried) {
-    const address = endpoint.addresses.find(
-      candidate =>
-        !tried.some(target => target.endpoint === endpoint && target.address === candidate),
-    );
-    if (address !== undefined) return { endpoint, address };
-  }
-  return undefined;
+  return best;
+}
+
+/** Priorities are at most 128. */
+function rankOf({ priority, isReachable, isEjected }: Candidate): number {
+  if (!isReachable) return 2_000 + priority;
+  return isEjected ? 1_000 + priority : priority;
 }

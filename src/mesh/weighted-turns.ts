@@ -11,15 +11,17 @@ export class WeightedTurns {
   readonly #dueAt: Float64Array;
   readonly #interval: Float64Array;
 
-  /** Entries of weight 0 have no turns. `ahead`: turns that are taken as given. */
-  constructor(weights: readonly number[], ahead = 0) {
+  /**
+   * Entries of weight 0 have no turns. `phase`, 0 to 1 for each entry, says how far into its interval it
+   * begins: drawn, it keeps callers that start together apart, and shares right however often turns are
+   * worked out anew.
+   */
+  constructor(weights: readonly number[], phase: () => number = () => 0.5) {
     const entries = [...weights.keys()].filter(entry => (weights[entry] ?? 0) > 0);
     this.#heap = Uint32Array.from(entries);
     this.#interval = Float64Array.from(weights, weight => 1 / weight);
-    // Half an interval before the first turn: the heavy do not all go first.
-    this.#dueAt = this.#interval.map(interval => interval / 2);
+    this.#dueAt = this.#interval.map(interval => interval * phase());
     for (let at = (entries.length >> 1) - 1; at >= 0; at--) this.#sink(at);
-    for (let turn = 0; turn < ahead; turn++) this.next();
   }
 
   /** The place of an entry in the weights; -1 when nobody has one. */

@@ -14,13 +14,13 @@ export const LINGER_MS = 2_000;
 export const INTERIM_RESPONSES_MAX = 16;
 /** Of a request's body, kept while no answer has come; a request with more is not sent elsewhere. */
 export const REPLAY_BYTES_MAX = 64 * 1024;
-/** Timeouts of connections are looked at this often. */
-export const SWEEP_MS = 1_000;
+/** Timeouts of connections and deadlines of requests are looked at this often. */
+export const SWEEP_MS = 100;
 
 // Outbound.
 /** Connections of the application to one outbound listener; the next one is closed. */
 export const OUTBOUND_CONNECTIONS_MAX = 10_000;
-/** Endpoints or addresses tried for one call while nothing of it has reached an application; then 503. */
+/** Endpoints or addresses tried for one call; then 503, or 502 when it may have reached an application. */
 export const ATTEMPTS_MAX = 3;
 /** TCP connect to a sidecar or gateway; then the attempt has failed. */
 export const CONNECT_TIMEOUT_MS = 1_000;
@@ -37,6 +37,15 @@ export const IDLE_STREAMS_MAX = 256;
  * the far side ends it: an exchange must not begin on a stream that is being ended.
  */
 export const IDLE_STREAM_TIMEOUT_MS = 30_000;
+
+/** Time left to a request for a repeated try to be worth its while; with less it waits for the first. */
+export const REPEAT_LEFT_MS_MIN = 50;
+/** A deadline that a request may ask for (a day); more is taken as this. */
+export const TIMEOUT_MS_MAX = 86_400_000;
+/** Ejections, slow starts and trials are looked at this often. */
+export const HEALTH_TICK_MS = 250;
+/** Trials of what is out of service at once; the others wait. */
+export const TRIALS_MAX = 8;
 
 // Inbound.
 /** TLS connections from other sidecars; the next one is closed. */

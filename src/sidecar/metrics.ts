@@ -6,7 +6,7 @@
  * a few additions: its labels were bound before, and prom-client is told when somebody asks.
  */
 
-import { Counter, type Histogram } from 'prom-client';
+import { Counter, Gauge, type Histogram } from 'prom-client';
 import type { MetricsRegistry } from '../runtime/metrics.ts';
 import { METRIC_SERIES_MAX } from './limits.ts';
 
@@ -35,6 +35,8 @@ export interface SidecarMetrics {
   readonly tcpConnections: Counter<'reporter' | 'destination_service'>;
   readonly outboundRefused: Counter<'reason'>;
   readonly attemptsFailed: Counter<'destination_cluster'>;
+  readonly unanswered: Counter<'repeat'>;
+  readonly endpointsOut: Counter<'reason'>;
   readonly inboundAccepted: Counter;
   readonly inboundRefused: Counter<'reason'>;
 }
@@ -125,6 +127,18 @@ export function createSidecarMetrics(registry: MetricsRegistry): SidecarMetrics 
       labelNames: ['destination_cluster'],
       registers,
     }),
+    unanswered: new Counter({
+      name: 'isthmus_unanswered_total',
+      help: 'Requests that an application had and did not answer, by whether they were sent again',
+      labelNames: ['repeat'],
+      registers,
+    }),
+    endpointsOut: new Counter({
+      name: 'isthmus_endpoints_out_total',
+      help: 'Times an endpoint was taken out of service, by reason',
+      labelNames: ['reason'],
+      registers,
+    }),
     inboundAccepted: new Counter({
       name: 'isthmus_inbound_connections_total',
       help: 'Mesh connections accepted from verified peers',
@@ -137,6 +151,45 @@ export function createSidecarMetrics(registry: MetricsRegistry): SidecarMetrics 
       registers,
     }),
   };
+}
+
+/** Read from what the sidecar knows of its upstreams, at each scrape. */
+export function exposeHealth(registry: MetricsRegistry, health: () => HealthFigures): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'isthmus_endpoints',
+    help: 'Endpoints of all upstreams, in service and out of it',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { inService, outOfService } = health();
+      this.set({ state: 'in-service' }, inService);
+      this.set({ state: 'out-of-service' }, outOfService);
+    },
+  });
+  new Gauge({
+    name: 'isthmus_gateways_out',
+    help: 'Gateways of other clusters that cannot be connected to',
+    registers,
+    collect() {
+      this.set(health().gatewaysOut);
+    },
+  });
+  new Gauge({
+    name: 'isthmus_upstreams_panicking',
+    help: 'Upstreams with so few healthy endpoints that ejected ones are used again',
+    registers,
+    collect() {
+      this.set(health().panicking);
+    },
+  });
+}
+
+export interface HealthFigures {
+  readonly inService: number;
+  readonly outOfService: number;
+  readonly gatewaysOut: number;
+  readonly panicking: number;
 }
 
 function exposeRequests(registry: MetricsRegistry, requests: RequestFigures): void {

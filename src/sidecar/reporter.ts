@@ -13,6 +13,8 @@ import type { InboundRequest, StreamRefusal } from './inbound/streams.ts';
 import type { BoundFigures, SidecarMetrics } from './metrics.ts';
 import type { FailedAttempt } from './outbound/caller.ts';
 import type { OutboundCall } from './outbound/mesh-hop.ts';
+import type { Repeat } from './outbound/repeats.ts';
+import type { OutReason } from './outbound/rotation.ts';
 
 export interface ReporterOptions {
   readonly metrics: SidecarMetrics;
@@ -39,7 +41,7 @@ export class Reporter {
   }
 
   outboundCall({ head, upstream, reached, status, durationMs }: OutboundCall): void {
-    const endpoint = reached?.target.endpoint;
+    const endpoint = reached?.way.target.endpoint;
     this.#outboundFigures(upstream, endpoint).add(status, durationMs);
     const { log } = this.#options;
     if (!log.isLevelEnabled('debug')) return;
@@ -72,6 +74,14 @@ export class Reporter {
   attemptFailed(attempt: FailedAttempt): void {
     this.#options.metrics.attemptsFailed.inc({ destination_cluster: attempt.cluster });
     this.#options.log.debug(attempt, 'attempt failed');
+  }
+
+  unanswered(repeat: Repeat): void {
+    this.#options.metrics.unanswered.inc({ repeat });
+  }
+
+  endpointOut(reason: OutReason): void {
+    this.#options.metrics.endpointsOut.inc({ reason });
   }
 
   inboundAccepted(): void {

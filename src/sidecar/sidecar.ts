@@ -16,11 +16,12 @@ import type { SidecarConfig } from './config.ts';
 import { InboundListener } from './inbound/listener.ts';
 import { StreamHandler } from './inbound/streams.ts';
 import { DRAIN_MS } from './limits.ts';
-import { createSidecarMetrics } from './metrics.ts';
+import { createSidecarMetrics, exposeHealth } from './metrics.ts';
 import { Caller } from './outbound/caller.ts';
-import { HealthTable } from './outbound/health.ts';
 import { OutboundHttpListener } from './outbound/http-listener.ts';
+import { Rotations } from './outbound/rotations.ts';
 import { OutboundTcpListener } from './outbound/tcp-listener.ts';
+import { Trials } from './outbound/trials.ts';
 import { Reporter } from './reporter.ts';
 import { SessionPool } from './tunnel/pool.ts';
 
@@ -79,26 +80,32 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   });
 
   const pool = new SessionPool({ identity, bundles, now });
-  const health = new HealthTable(upstreams, now, random);
+  const rotations = new Rotations({
+    upstreams,
+    now,
+    random,
+    onOut: reason => reporter.endpointOut(reason),
+  });
+  exposeHealth(registry, () => rotations.figures(now()));
   const caller = new Caller({
     pool,
-    health,
-    random,
     onAttemptFailed: attempt => reporter.attemptFailed(attempt),
   });
+  const trials = new Trials({ rotations, caller, now });
   const outboundHttp = new OutboundHttpListener({
     hosts,
-    upstreams,
+    rotations,
     caller,
     now,
     drainMs,
+    onUnanswered: repeat => reporter.unanswered(repeat),
     onRefused: code => reporter.outboundRefused(code),
     onCall: call => reporter.outboundCall(call),
   });
   const outboundTcp = config.outbound.tcp.map(({ listen, service }) => ({
     listen,
     listener: new OutboundTcpListener({
-      upstream: () => upstreams.get(service),
+      rotation: () => rotations.of(service),
       caller,
       drainMs,
       onRefused: code => reporter.outboundRefused(code),
@@ -136,15 +143,8 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   admin.debug('identity', () => describeIdentity(identity.current(), bundles, now()));
   admin.debug('bundles', () => describeBundles(bundles.entries().values()));
   admin.debug('hosts', () => hosts.entries());
-  admin.debug('upstreams', () =>
-    [...upstreams.entries().values()].map(upstream => ({
-      ...upstream,
-      endpoints: upstream.endpoints.map(endpoint => ({
-        ...endpoint,
-        ejectedUntilMs: health.ejectedUntilMs(endpoint.hash),
-      })),
-    })),
-  );
+  admin.debug('upstreams', () => [...rotations.all()].map(each => each.describe(now())));
+  admin.debug('gateways', () => [...rotations.gateways.all()]);
 
   const bound = {
     admin: await admin.listen(config.admin),
@@ -165,6 +165,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
         name: 'outbound-tcp',
         run: (signal: AbortSignal) => listener.run(signal),
       })),
+      trials,
       { name: 'tunnel', run: signal => pool.run(signal) },
       { name: 'admin', run: signal => admin.run(signal) },
     ],

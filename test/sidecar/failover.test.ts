@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { expect } from 'chai';
 import type { SocketAddress } from '../../src/mesh/address.ts';
-import { EJECTION_FIRST_MS } from '../../src/mesh/outlier-detection.ts';
+import { SLOW_START_MS, TRIAL_FIRST_MS } from '../../src/mesh/outlier-detection.ts';
 import { formatSni } from '../../src/wire/sni.ts';
 import {
   announce,
@@ -10,8 +10,10 @@ import {
   TestMesh,
   testEndpoint,
 } from '../support/data-plane.ts';
+import { Door } from '../support/door.ts';
 import { call } from '../support/http-client.ts';
-import { adminJson } from './pair.ts';
+import { eventually } from '../support/mesh.ts';
+import { outOfService } from './pair.ts';
 
 const CLOSED: SocketAddress = { host: '127.0.0.1', port: 1 };
 
@@ -68,34 +70,27 @@ describe('with more than one endpoint, a call', () => {
     expect(await answers(host, 2)).to.deep.equal(['far', 'far']);
   });
 
-  it('fails on none when one refuses connections, and avoids it until its time is over', async () => {
-    const b = await checkout('b');
+  it('fails on none when one refuses connections, and avoids it until it can be reached', async () => {
+    const [a, b] = await Promise.all([checkout('a'), checkout('b')]);
+    const door = await new Door(() => a.inbound).set('open');
+    await door.set('shut');
     const host = announce(web.link, 'checkout', 'http', [
-      endpoint('a', CLOSED),
+      endpoint('a', door.address),
       endpoint('b', b.inbound),
     ]);
     const first = await call(web.outboundHttp, { host, headers: { 'x-isthmus-explain': '1' } });
     expect(first.headers['x-isthmus-upstream']).to.match(/workload=b;.*attempts=2$/);
     const next = await call(web.outboundHttp, { host, headers: { 'x-isthmus-explain': '1' } });
     expect(next.headers['x-isthmus-upstream']).to.match(/workload=b;.*attempts=1$/);
-    const [shown] = (await adminJson(web, '/debug/upstreams')) as [
-      { endpoints: { workload: string; ejectedUntilMs?: number }[] },
-    ];
-    expect(
-      shown.endpoints.map(({ workload, ejectedUntilMs }) => [workload, ejectedUntilMs]),
-    ).to.deep.equal([
-      ['a', nowMs + EJECTION_FIRST_MS],
-      ['b', undefined],
-    ]);
+    expect(await outOfService(web)).to.deep.equal(['a']);
 
-    const a = await checkout('a');
-    const again = announce(web.link, 'checkout', 'http', [
-      endpoint('a', a.inbound),
-      endpoint('b', b.inbound),
-    ]);
-    expect(await answers(again, 2)).to.deep.equal(['b', 'b']);
-    nowMs += EJECTION_FIRST_MS;
-    expect(await answers(again, 2)).to.have.members(['a', 'b']);
+    await door.set('open');
+    expect(await answers(host, 2)).to.deep.equal(['b', 'b']);
+    nowMs += TRIAL_FIRST_MS;
+    await eventually(async () => expect(await outOfService(web)).to.deep.equal([]));
+    nowMs += SLOW_START_MS;
+    await eventually(async () => expect(await answers(host, 2)).to.have.members(['a', 'b']));
+    await door.set('shut');
   });
 
   it('goes elsewhere when the application is down behind a sidecar that is up', async () => {
@@ -146,12 +141,7 @@ describe('with more than one endpoint, a call', () => {
     });
     const host = announce(web.link, 'checkout', 'http', [goneEndpoint!, liveEndpoint!]);
     expect(await answers(host, 4)).to.deep.equal(['b', 'b', 'b', 'b']);
-    const [shown] = (await adminJson(web, '/debug/upstreams')) as [
-      { endpoints: { workload: string; ejectedUntilMs?: number }[] },
-    ];
-    expect(
-      shown.endpoints.filter(each => each.ejectedUntilMs !== undefined).map(each => each.workload),
-    ).to.deep.equal(['a']);
+    expect(await outOfService(web)).to.deep.equal(['a']);
   });
 
   it('to the only endpoint survives the restart of its sidecar', async () => {

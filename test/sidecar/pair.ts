@@ -97,3 +97,16 @@ export async function adminJson(
   const { host, port } = process.admin;
   return (await fetch(`http://${host}:${port}${path}`)).json();
 }
+
+/** The workloads that a sidecar sends nothing to, as its operator sees them. */
+export async function outOfService(process: {
+  readonly admin: SocketAddress;
+}): Promise<readonly string[]> {
+  const upstreams = (await adminJson(process, '/debug/upstreams')) as {
+    endpoints: { workload: string; outOfService?: string }[];
+  }[];
+  return upstreams
+    .flatMap(({ endpoints }) => endpoints)
+    .filter(each => each.outOfService !== undefined)
+    .map(({ workload }) => workload);
+}

@@ -22,6 +22,8 @@ const STATUS = {
   'no-endpoint': [503, 'Service Unavailable'],
   /** Endpoints were tried; the request reached no application. */
   'upstream-unreachable': [503, 'Service Unavailable'],
+  /** No answer in the time the request or its service gives. */
+  'deadline-exceeded': [504, 'Gateway Timeout'],
   'unknown-version': [505, 'HTTP Version Not Supported'],
 } as const;
 

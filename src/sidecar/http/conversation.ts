@@ -16,14 +16,16 @@ import { type Channel, type ChannelOwner, NO_BYTES } from '../bytes/channel.ts';
 import { join } from '../bytes/join.ts';
 import { HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, LINGER_MS } from '../limits.ts';
 import { type Answer, type AnswerCode, describeRefusal, statusOf, writeAnswer } from './answer.ts';
-import { Exchange, type ExchangeOwner, type NextHopState } from './exchange.ts';
+import { Exchange, type ExchangeOwner, type Loss, type NextHopState } from './exchange.ts';
 
 /** Where the requests of one conversation go, and who is told of them. */
 export interface NextHop {
   /** Calls the conversation's `forward` or `refuse`, at once or later. */
-  route(head: RequestHead): void;
-  /** The next hop gave the request back untouched. True: it is being routed again. */
-  reroute(): boolean;
+  route(head: RequestHead, nowMs: number): void;
+  /** The next hop is gone, without a final answer. True: the request is being routed again. */
+  reroute(loss: Loss): boolean;
+  /** Every now and then while no answer has come; `sent`: as far as the client has sent it. */
+  onWaiting(nowMs: number, sent: boolean): void;
   /** The exchange is over; `channel` is what was given to `forward`. */
   release(channel: Channel, state: NextHopState): void;
   /** There will be no more requests; one that is being routed is not wanted any more. */
@@ -101,7 +103,20 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     if (this.#state === 'waiting' || this.#state === 'head') this.#close(LINGER_MS);
   }
 
+  /** From `onWaiting`: the next hop is given up, and the request is routed again. False: too late. */
+  takeBack(): boolean {
+    if (this.#state !== 'exchange' || !this.#exchange.canReplay) return false;
+    const channel = this.#exchange.abandon();
+    this.#state = 'routing';
+    if (channel !== undefined) this.#hop?.release(channel, 'broken');
+    return true;
+  }
+
   sweep(nowMs: number): void {
+    if (this.#state === 'routing') this.#hop?.onWaiting(nowMs, true);
+    else if (this.#state === 'exchange' && this.#exchange.status === 0) {
+      this.#hop?.onWaiting(nowMs, this.#exchange.requestDone);
+    }
     if (nowMs < this.#deadlineMs) return;
     if (this.#state === 'waiting') this.#close(LINGER_MS);
     else if (this.#state === 'closing') this.cut();
@@ -205,15 +220,15 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     });
   }
 
-  onFailed(error: string, untouched: boolean): void {
-    const started = this.#exchange.status !== 0;
-    if (untouched && this.#exchange.canReplay) {
-      this.#state = 'routing';
-      if (this.#hop?.reroute() === true) return;
-      this.#state = 'exchange';
+  onFailed(error: string, loss: Loss): void {
+    if (this.#exchange.status !== 0) {
+      this.cut();
+      return;
     }
-    if (started) this.cut();
-    else this.refuse({ code: 'upstream-failed', error });
+    this.#state = 'routing';
+    if (this.#hop?.reroute(loss) === true) return;
+    this.#state = 'exchange';
+    this.refuse({ code: 'upstream-failed', error });
   }
 
   #readHead(bytes: Buffer): void {
@@ -236,7 +251,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
         this.#startedMs = this.#options.now();
         this.#state = 'routing';
         if (parsed.next < input.length) this.#hold(input.subarray(parsed.next));
-        this.#hop?.route(parsed.head);
+        this.#hop?.route(parsed.head, this.#startedMs);
         break;
     }
   }

@@ -31,8 +31,17 @@ export interface ExchangeOwner {
   /** The next hop speaks another protocol from here on; `early` is the first of it. */
   onSwitched(early: Buffer): void;
   /** There will be no (whole) response. */
-  onFailed(error: string, untouched: boolean): void;
+  onFailed(error: string, loss: Loss): void;
 }
+
+/** What is known of a request whose next hop is gone. */
+export type Loss =
+  /** The next hop has given it back. */
+  | 'untouched'
+  /** It may have been carried out; nothing came back, and all of it that was sent is still here. */
+  | 'unanswered'
+  /** An answer had begun, or the request cannot be sent again. */
+  | 'begun';
 
 export type NextHopState =
   /** At the end of a response, and it means to take another request. */
@@ -133,6 +142,13 @@ export class Exchange implements ChannelOwner {
     this.#nextHop?.resume();
   }
 
+  /** The next hop, given up; the request stays, to be started again with another one. */
+  abandon(): Channel | undefined {
+    const nextHop = this.#nextHop;
+    this.#nextHop = undefined;
+    return nextHop;
+  }
+
   /** The next hop, taken out of the exchange. */
   detach(): Channel | undefined {
     const nextHop = this.#nextHop;
@@ -164,11 +180,16 @@ export class Exchange implements ChannelOwner {
     this.#isKept = false;
     const error =
       this.#status === 0 ? 'the connection failed before an answer' : 'the answer broke off';
-    this.#owner.onFailed(error, untouched);
+    this.#owner.onFailed(error, this.#lossOf(untouched));
   }
 
   #fail(error: string): void {
-    this.#owner.onFailed(error, false);
+    this.#owner.onFailed(error, this.#lossOf(false));
+  }
+
+  #lossOf(untouched: boolean): Loss {
+    if (!this.canReplay) return 'begun';
+    return untouched ? 'untouched' : 'unanswered';
   }
 
   #readHead(input: Buffer): void {

@@ -17,7 +17,7 @@ import type { SocketChannel } from '../bytes/socket-channel.ts';
 import type { StreamChannel } from '../bytes/stream-channel.ts';
 import type { AnswerCode } from '../http/answer.ts';
 import type { Conversation, NextHop } from '../http/conversation.ts';
-import type { NextHopState } from '../http/exchange.ts';
+import type { Loss, NextHopState } from '../http/exchange.ts';
 import { MESH_FIELDS } from '../http/mesh-fields.ts';
 import { APPLICATION_REUSE_MS } from '../limits.ts';
 import { connectApplication } from './application.ts';
@@ -66,9 +66,14 @@ export class ApplicationHop implements NextHop, ChannelOwner {
     });
   }
 
-  reroute(): boolean {
+  /** The caller may repeat what is idempotent: a reset is told apart from an application's own 502. */
+  reroute(loss: Loss): boolean {
+    if (loss === 'unanswered') this.#options.stream.reset(H2.CONNECT_ERROR);
     return false;
   }
+
+  /** The caller keeps the time, and resets the stream when it is over. */
+  onWaiting(): void {}
 
   release(application: Channel, state: NextHopState): void {
     if (state === 'reusable' && !this.#over && !application.closed) {

@@ -15,7 +15,6 @@ import { OUTBOUND_CONNECTIONS_MAX } from '../limits.ts';
 import { MeshHop, type MeshHopOptions } from './mesh-hop.ts';
 
 export interface OutboundHttpOptions extends MeshHopOptions {
-  readonly now: () => number;
   readonly drainMs: number;
 }
 

@@ -1,4 +1,7 @@
-/** Where a request of the own application goes: by its host to an upstream, and to one of its endpoints. */
+/**
+ * Where a request of the own application goes: by its host to an upstream, and to one of its endpoints; to
+ * another one when the first gives it back, or, if it may be repeated, when no answer comes in time.
+ */
 
 import { formatAddress } from '../../mesh/address.ts';
 import type { Collection } from '../../mesh/collection.ts';
@@ -10,9 +13,19 @@ import type { Channel } from '../bytes/channel.ts';
 import { endQuietly } from '../bytes/end-quietly.ts';
 import type { Answer, AnswerCode } from '../http/answer.ts';
 import type { Conversation, NextHop } from '../http/conversation.ts';
-import type { NextHopState } from '../http/exchange.ts';
-import { MESH_FIELDS } from '../http/mesh-fields.ts';
-import type { Caller, CallOutcome, FailedAttempt, ReachedApplication } from './caller.ts';
+import type { Loss, NextHopState } from '../http/exchange.ts';
+import {
+  type Caller,
+  type CallOutcome,
+  describeFailure,
+  type FailedAttempt,
+  type ReachedApplication,
+} from './caller.ts';
+import { askedTimeoutMs, deadlineEdits } from './deadline.ts';
+import type { Way } from './members.ts';
+import { judgeRepeat, type Repeat } from './repeats.ts';
+import type { Rotation } from './rotation.ts';
+import type { Rotations } from './rotations.ts';
 
 /** One request as metrics and the access log see it. */
 export interface OutboundCall {
@@ -25,60 +38,109 @@ export interface OutboundCall {
 
 export interface MeshHopOptions {
   readonly hosts: Pick<Collection<string, UpstreamName>, 'get'>;
-  readonly upstreams: Pick<Collection<UpstreamName, Upstream>, 'get'>;
+  readonly rotations: Rotations;
   readonly caller: Caller;
+  readonly now: () => number;
+  /** Of a request that reached an application and got no answer. */
+  readonly onUnanswered: (repeat: Repeat) => void;
   readonly onRefused: (code: AnswerCode) => void;
   readonly onCall: (call: OutboundCall) => void;
 }
 
-const REQUEST_EDITS: HeadEdits = { drop: MESH_FIELDS };
 const RESPONSE_EDITS: HeadEdits = {};
+/** Nginx's, as the conversation gives it. */
+const CLIENT_LEFT = 499;
+
+interface Lost {
+  readonly way: Way;
+  readonly failure: FailedAttempt;
+  /** No application has a byte of it. */
+  readonly isUntouched: boolean;
+}
 
 export class MeshHop implements NextHop {
   readonly #options: MeshHopOptions;
   readonly #conversation: Conversation;
-  #upstream: Upstream | undefined;
+  #rotation: Rotation | undefined;
+  #head: RequestHead | undefined;
   #reached: ReachedApplication | undefined;
-  /** Of the request at hand: endpoints that gave it back, while another is looked for. */
-  #givenBack: readonly { readonly to: ReachedApplication; readonly failure: FailedAttempt }[] = [];
+  #isInFlight = false;
+  /** The answer, if there is one, is ours. */
+  #isRefused = false;
+  /** Of the request at hand: where it was before, while another endpoint is looked for. */
+  #lost: readonly Lost[] = [];
   #looking: AbortController | undefined;
   #isExplained = false;
+  #askedMs: number | undefined;
+  #deadlineMs = 0;
+  #tryDeadlineMs = 0;
 
   constructor(options: MeshHopOptions, conversation: Conversation) {
     this.#options = options;
     this.#conversation = conversation;
   }
 
-  route(head: RequestHead): void {
-    const { hosts, upstreams, caller } = this.#options;
+  route(head: RequestHead, nowMs: number): void {
+    const { hosts, rotations, caller } = this.#options;
     // The agent's table has `host:port`, and the bare host for port 80.
     const name = hosts.get(head.host);
-    const upstream = name === undefined ? undefined : upstreams.get(name);
-    this.#upstream = upstream;
+    const rotation = name === undefined ? undefined : rotations.of(name);
+    this.#rotation = rotation;
+    this.#head = head;
     this.#reached = undefined;
-    if (this.#givenBack.length > 0) this.#givenBack = [];
-    if (upstream === undefined) {
+    this.#isRefused = false;
+    if (this.#lost.length > 0) this.#lost = [];
+    if (rotation === undefined) {
       this.#conversation.refuse(noRoute(head));
       return;
     }
     this.#isExplained = head.fields.first('x-isthmus-explain') === '1';
-    const reached = caller.reachAtOnce(upstream);
-    if (reached !== undefined) this.#forward(reached);
-    else void this.#look(upstream);
+    this.#askedMs = askedTimeoutMs(head.fields);
+    this.#deadlineMs = nowMs + (this.#askedMs ?? rotation.upstream.policy.timeoutMs);
+    const reached = caller.reachAtOnce(rotation);
+    if (reached !== undefined) this.#forward(reached, rotation, nowMs);
+    else void this.#look(rotation);
   }
 
-  reroute(): boolean {
-    const { caller } = this.#options;
-    const to = this.#reached;
-    if (to === undefined || this.#upstream === undefined) return false;
-    this.#givenBack = [...this.#givenBack, { to, failure: caller.gaveBack(to.target) }];
-    this.#reached = undefined;
-    void this.#look(this.#upstream);
+  reroute(loss: Loss): boolean {
+    const { caller, now } = this.#options;
+    const reached = this.#reached;
+    const rotation = this.#rotation;
+    if (reached === undefined || rotation === undefined) return false;
+    if (loss === 'untouched') {
+      this.#settle(reached);
+      const failure = caller.gaveBack(rotation, reached.way);
+      this.#goOn({ way: reached.way, failure, isUntouched: true }, rotation);
+      return true;
+    }
+    rotation.answered(reached.way, 'broken-off');
+    if (loss === 'begun' || !this.#mayRepeat(rotation, reached, now())) return false;
+    this.#settle(reached);
+    const failure = describeFailure(reached.way, 'no answer');
+    this.#goOn({ way: reached.way, failure, isUntouched: false }, rotation);
     return true;
+  }
+
+  onWaiting(nowMs: number, sent: boolean): void {
+    const rotation = this.#rotation;
+    const reached = this.#reached;
+    if (rotation === undefined) return;
+    // The time counts from when the request has been sent.
+    if (!sent) this.#restart(rotation, nowMs);
+    if (nowMs >= this.#deadlineMs) this.#giveUp(rotation, reached);
+    else if (reached !== undefined && nowMs >= this.#tryDeadlineMs) {
+      this.#tryDeadlineMs = Number.POSITIVE_INFINITY;
+      rotation.answered(reached.way, 'broken-off');
+      if (!this.#mayRepeat(rotation, reached, nowMs) || !this.#conversation.takeBack()) return;
+      const waitedMs = rotation.upstream.policy.tryTimeoutMs;
+      const failure = describeFailure(reached.way, `no answer within ${waitedMs} ms`);
+      this.#goOn({ way: reached.way, failure, isUntouched: false }, rotation);
+    }
   }
 
   release(channel: Channel, state: NextHopState): void {
     const stream = this.#reached?.stream;
+    if (this.#reached !== undefined) this.#settle(this.#reached);
     if (state === 'broken') channel.abort();
     else if (state === 'finished' || stream === undefined) endQuietly(channel);
     else stream.session.giveBack(stream);
@@ -89,11 +151,20 @@ export class MeshHop implements NextHop {
   }
 
   onFinished(head: RequestHead, status: number, durationMs: number): void {
-    const { upstream, reached } = { upstream: this.#upstream, reached: this.#reached };
-    this.#options.onCall({ head, upstream, reached, status, durationMs });
+    const rotation = this.#rotation;
+    const reached = this.#reached;
+    if (reached !== undefined && rotation !== undefined) {
+      this.#settle(reached);
+      if (!this.#isRefused && status !== CLIENT_LEFT) {
+        const event = status >= 500 ? 'bad' : 'good';
+        rotation.answered(reached.way, event);
+      }
+    }
+    this.#options.onCall({ head, upstream: rotation?.upstream, reached, status, durationMs });
   }
 
   onRefused(code: AnswerCode): void {
+    this.#isRefused = true;
     this.#options.onRefused(code);
   }
 
@@ -103,38 +174,91 @@ export class MeshHop implements NextHop {
       : RESPONSE_EDITS;
   }
 
-  #forward(reached: ReachedApplication): void {
+  #forward(reached: ReachedApplication, { upstream }: Rotation, nowMs: number): void {
     const { stream } = reached;
     this.#reached = reached;
-    const taken = this.#conversation.forward(stream.channel, REQUEST_EDITS);
-    if (!taken) stream.session.giveBack(stream);
+    this.#isInFlight = true;
+    this.#tryDeadlineMs = nowMs + upstream.policy.tryTimeoutMs;
+    const leftMs = this.#askedMs === undefined ? undefined : this.#deadlineMs - nowMs;
+    if (this.#conversation.forward(stream.channel, deadlineEdits(leftMs))) return;
+    this.#settle(reached);
+    stream.session.giveBack(stream);
   }
 
-  async #look(upstream: Upstream): Promise<void> {
+  #settle(reached: ReachedApplication): void {
+    if (!this.#isInFlight) return;
+    this.#isInFlight = false;
+    this.#options.caller.done(reached);
+  }
+
+  #restart({ upstream: { policy } }: Rotation, nowMs: number): void {
+    this.#deadlineMs = nowMs + (this.#askedMs ?? policy.timeoutMs);
+    this.#tryDeadlineMs = nowMs + policy.tryTimeoutMs;
+  }
+
+  #mayRepeat(rotation: Rotation, { way }: ReachedApplication, nowMs: number): boolean {
+    if (this.#head === undefined) return false;
+    const tried = [...this.#lost.map(lost => lost.way), way];
+    const leftMs = this.#deadlineMs - nowMs;
+    const repeat = judgeRepeat(this.#head, rotation, tried, leftMs, nowMs);
+    this.#options.onUnanswered(repeat);
+    return repeat === 'allowed';
+  }
+
+  #goOn(lost: Lost, rotation: Rotation): void {
+    this.#lost = [...this.#lost, lost];
+    this.#reached = undefined;
+    void this.#look(rotation);
+  }
+
+  #giveUp(rotation: Rotation, reached: ReachedApplication | undefined): void {
+    if (reached !== undefined) rotation.answered(reached.way, 'broken-off');
+    const timeoutMs = this.#askedMs ?? rotation.upstream.policy.timeoutMs;
+    const isUntouched = reached === undefined && this.#isUntouched;
+    this.#conversation.refuse({
+      code: 'deadline-exceeded',
+      error: `no answer of "${rotation.authority}" within ${timeoutMs} ms; ${
+        isUntouched ? 'nothing of the request was sent' : 'it may have been carried out'
+      }`,
+      details: { timeoutMs, attempts: this.#lost.map(({ failure }) => failure) },
+    });
+  }
+
+  get #isUntouched(): boolean {
+    return this.#lost.every(lost => lost.isUntouched);
+  }
+
+  async #look(rotation: Rotation): Promise<void> {
     const looking = new AbortController();
     this.#looking = looking;
-    const tried = this.#givenBack.map(({ to }) => to.target);
-    const outcome = await this.#options.caller.reach(upstream, looking.signal, tried);
+    const tried = this.#lost.map(({ way }) => way);
+    const outcome = await this.#options.caller.reach(rotation, looking.signal, tried);
     this.#looking = undefined;
-    if (outcome.kind === 'reached') this.#forward(outcome);
+    if (outcome.kind === 'reached') this.#forward(outcome, rotation, this.#options.now());
     else if (outcome.kind !== 'aborted')
-      this.#conversation.refuse(this.#describe(outcome, upstream));
+      this.#conversation.refuse(this.#describe(outcome, rotation));
   }
 
   #describe(
     outcome: Extract<CallOutcome, { kind: 'no-endpoint' | 'unreachable' }>,
-    upstream: Upstream,
+    { authority }: Rotation,
   ): Answer {
-    const service = `${upstream.host}:${upstream.port}`;
     if (outcome.kind === 'no-endpoint') {
-      return { code: 'no-endpoint', error: `"${service}" has no endpoint in any cluster` };
+      return { code: 'no-endpoint', error: `"${authority}" has no endpoint in any cluster` };
     }
-    const attempts = [...this.#givenBack.map(({ failure }) => failure), ...outcome.attempts];
-    return {
-      code: 'upstream-unreachable',
-      error: `no endpoint of "${service}" could be reached; nothing of the request was sent`,
-      details: { attempts },
-    };
+    const attempts = [...this.#lost.map(({ failure }) => failure), ...outcome.attempts];
+    const none = `no ${this.#lost.length > 0 ? 'other ' : ''}endpoint of "${authority}" could be reached`;
+    return this.#isUntouched
+      ? {
+          code: 'upstream-unreachable',
+          error: `${none}; nothing of the request was sent`,
+          details: { attempts },
+        }
+      : {
+          code: 'upstream-failed',
+          error: `${none}; one had the request and did not answer`,
+          details: { attempts },
+        };
   }
 }
 
@@ -146,8 +270,8 @@ function noRoute({ host }: RequestHead): Answer {
 }
 
 /** `name=value; …`, values as RFC 9110 tokens or quoted strings. */
-function explain({ target, stream, attempts }: ReachedApplication): string {
-  const { endpoint, address } = target;
+function explain({ way, stream, attempts }: ReachedApplication): string {
+  const { endpoint, address } = way.target;
   const { peer } = stream.session;
   return [
     `workload=${endpoint.workload}`,

@@ -10,10 +10,11 @@ import { join } from '../bytes/join.ts';
 import { SocketChannel } from '../bytes/socket-channel.ts';
 import { OUTBOUND_CONNECTIONS_MAX } from '../limits.ts';
 import type { Caller } from './caller.ts';
+import type { Rotation } from './rotation.ts';
 
 export interface OutboundTcpOptions {
   /** Looked up for each connection; undefined while the agent knows no such service. */
-  readonly upstream: () => Upstream | undefined;
+  readonly rotation: () => Rotation | undefined;
   readonly caller: Caller;
   readonly drainMs: number;
   readonly onRefused: (code: 'no-route' | 'no-endpoint' | 'upstream-unreachable') => void;
@@ -52,19 +53,20 @@ export class OutboundTcpListener {
   }
 
   async #serve(socket: Socket): Promise<void> {
-    const upstream = this.#options.upstream();
-    if (upstream === undefined) {
+    const { caller, onOpened } = this.#options;
+    const rotation = this.#options.rotation();
+    if (rotation === undefined) {
       this.#options.onRefused('no-route');
       socket.resetAndDestroy();
       return;
     }
     const left = new AbortController();
     socket.once('close', () => left.abort());
-    const outcome = await this.#options.caller.reach(upstream, left.signal);
+    const outcome = await caller.reach(rotation, left.signal);
     switch (outcome.kind) {
       case 'reached':
-        this.#options.onOpened(upstream);
-        join(new SocketChannel(socket), outcome.stream.channel, () => undefined);
+        onOpened(rotation.upstream);
+        join(new SocketChannel(socket), outcome.stream.channel, () => caller.done(outcome));
         return;
       case 'no-endpoint':
         this.#options.onRefused('no-endpoint');

@@ -26,6 +26,7 @@ export function dial(
   return new Promise((resolve, reject) => {
     const where = `sidecar of "${endpoint.workload}" at ${formatAddress(address)}`;
     const tcp = connectTcp({ ...address, noDelay: true });
+    let connected = false;
     const fail = (reason: string, cause?: unknown): void => {
       clearTimeout(connectDeadline);
       clearTimeout(handshakeDeadline);
@@ -33,7 +34,11 @@ export function dial(
       reject(
         isMeshError(cause)
           ? cause
-          : new MeshError('PEER_UNAVAILABLE', `${where}: ${reason}`, { cause }),
+          : new MeshError('PEER_UNAVAILABLE', `${where}: ${reason}`, {
+              cause,
+              // Whose fault it is: of whoever listens at the address, or of what lies behind it.
+              details: { phase: connected ? 'handshake' : 'connect' },
+            }),
       );
     };
     const connectDeadline = setTimeout(
@@ -44,7 +49,10 @@ export function dial(
       () => fail(`no TLS handshake within ${HANDSHAKE_TIMEOUT_MS} ms`),
       HANDSHAKE_TIMEOUT_MS,
     );
-    tcp.once('connect', () => clearTimeout(connectDeadline));
+    tcp.once('connect', () => {
+      connected = true;
+      clearTimeout(connectDeadline);
+    });
     tcp.once('error', error => fail(error.message, error));
     const tls = connectTls({
       ...meshClientTls(svid, bundle, exactly(endpoint.spiffeId), now),

@@ -1,0 +1,75 @@
+/** The rotation of each upstream, kept from one word of the agent to the next. */
+
+import type { Collection } from '../../mesh/collection.ts';
+import type { Upstream, UpstreamName } from '../../mesh/upstream.ts';
+import type { HealthFigures } from '../metrics.ts';
+import { Gateways } from './gateways.ts';
+import { isInService } from './members.ts';
+import { type OutReason, Rotation, type RotationOptions } from './rotation.ts';
+
+export interface RotationsOptions {
+  readonly upstreams: Pick<Collection<UpstreamName, Upstream>, 'entries' | 'observe'>;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly onOut: (reason: OutReason) => void;
+}
+
+export class Rotations {
+  readonly gateways: Gateways;
+  readonly #options: RotationOptions;
+  readonly #byName = new Map<UpstreamName, Rotation>();
+
+  constructor({ upstreams, now, random, onOut }: RotationsOptions) {
+    this.gateways = new Gateways(now, random);
+    this.#options = { gateways: this.gateways, now, random, onOut };
+    this.#follow(upstreams.entries());
+    upstreams.observe(changes => {
+      for (const change of changes) {
+        if (change.kind === 'delete') this.#byName.delete(change.key);
+        else this.#put(change.value);
+      }
+      this.#forgetGateways();
+    });
+  }
+
+  /** Of an upstream that the agent has named. */
+  of(name: UpstreamName): Rotation | undefined {
+    return this.#byName.get(name);
+  }
+
+  all(): Iterable<Rotation> {
+    return this.#byName.values();
+  }
+
+  figures(nowMs: number): HealthFigures {
+    const rotations = [...this.#byName.values()];
+    const members = rotations.flatMap(rotation => rotation.members);
+    const inService = members.filter(member => isInService(member, nowMs)).length;
+    return {
+      inService,
+      outOfService: members.length - inService,
+      gatewaysOut: [...this.gateways.all()].filter(({ reach }) => reach.kind === 'out').length,
+      panicking: rotations.filter(rotation => rotation.isPanicking).length,
+    };
+  }
+
+  #follow(upstreams: ReadonlyMap<UpstreamName, Upstream>): void {
+    for (const upstream of upstreams.values()) this.#put(upstream);
+  }
+
+  #put(upstream: Upstream): void {
+    const known = this.#byName.get(upstream.name);
+    if (known === undefined) {
+      this.#byName.set(upstream.name, new Rotation(upstream, this.#options));
+    } else known.update(upstream);
+  }
+
+  #forgetGateways(): void {
+    const ways = [...this.#byName.values()].flatMap(({ members }) =>
+      members.flatMap(member => member.ways),
+    );
+    this.gateways.keep(
+      new Set(ways.flatMap(({ gateway }) => (gateway === undefined ? [] : [gateway]))),
+    );
+  }
+}
