@@ -8,6 +8,7 @@ import { addDemoCommand } from './commands/demo.ts';
 import { addEnrolCommand } from './commands/enrol.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addStatusCommand } from './commands/status.ts';
+import { addSteerCommands } from './commands/steer.ts';
 import { FOUND_WRONG, PACKAGE_ROOT, USAGE } from './options.ts';
 import { style } from './text.ts';
 
@@ -50,6 +51,7 @@ function createProgram(): Command {
   addEnrolCommand(program);
   addStatusCommand(program);
   addCallCommand(program);
+  addSteerCommands(program);
   return program;
 }
 

@@ -54,6 +54,7 @@ import { agentOperatorService } from './operator-service.ts';
 import { ProxyReports } from './proxy-reports.ts';
 import { RegistryPublisher } from './registry-publisher.ts';
 import { type RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
+import { SteeringSource } from './steering.ts';
 import { AdsServer } from './xds/ads-server.ts';
 import { Proxies } from './xds/proxies.ts';
 import { SnapshotCache } from './xds/snapshot-cache.ts';
@@ -140,11 +141,13 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   });
   await members.load();
 
+  const steering = new SteeringSource({ intents: subscriber.intents, log, now });
   const mesh = deriveMesh({
     own,
     services: source.services,
     members: members.clusters,
     bundles: [ownBundle.bundles, members.bundles],
+    steering,
     known: subscriber,
   });
   const publisher = new RegistryPublisher({
@@ -215,6 +218,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       source,
       members,
       subscriber,
+      steering,
       publisher,
       control,
       joining,

@@ -10,6 +10,7 @@ import { type ImportedService, importServices } from '../mesh/imports.ts';
 import type { ClusterName, ServiceKey } from '../mesh/names.ts';
 import { type ExportedService, keyOf, type LocalService } from '../mesh/service.ts';
 import type { TrustDomain } from '../mesh/spiffe-id.ts';
+import type { Steering } from '../mesh/steering.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { MeshState } from './xds/snapshot.ts';
 
@@ -28,17 +29,13 @@ export interface MeshInputs {
   readonly members: Collection<ClusterName, ClusterRecord>;
   /** Whom to trust, by where it is known from; the first that names a trust domain decides. */
   readonly bundles: readonly Collection<TrustDomain, TrustBundle>[];
+  readonly steering: { current(): Steering } & ObservableInput;
   /** Whether the members are known, and a way to hear of it. */
   readonly known: { readonly hasView: boolean } & ObservableInput;
 }
 
-export function deriveMesh({
-  own,
-  services,
-  members,
-  bundles: sources,
-  known,
-}: MeshInputs): DerivedMesh {
+export function deriveMesh(inputs: MeshInputs): DerivedMesh {
+  const { own, services, members, bundles: sources, steering, known } = inputs;
   const exports = derive('exports', [services], () =>
     [...services.entries().values()]
       .map(exportedService)
@@ -58,7 +55,7 @@ export function deriveMesh({
     exports,
     imports,
     bundles,
-    inputs: [services, imports, members, bundles, known],
+    inputs: [services, imports, members, bundles, steering, known],
     state: () => ({
       cluster: own,
       services: [...services.entries().values()],
@@ -69,6 +66,7 @@ export function deriveMesh({
         [own.name, own] as const,
       ]),
       bundles: [...bundles.entries().values()],
+      steering: steering.current(),
       complete: known.hasView,
     }),
   };

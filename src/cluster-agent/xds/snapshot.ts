@@ -17,7 +17,13 @@ import {
   localUpstreams,
   type Vantage,
 } from '../../mesh/outbound.ts';
-import type { ExportedService, HostScope, LocalService } from '../../mesh/service.ts';
+import {
+  type ExportedService,
+  type HostScope,
+  keyOf,
+  type LocalService,
+} from '../../mesh/service.ts';
+import { type Steering, steer } from '../../mesh/steering.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import type { Upstream } from '../../mesh/upstream.ts';
 import { formatSni } from '../../wire/sni.ts';
@@ -36,6 +42,7 @@ export interface MeshState {
   /** How to reach each cluster, our own included. */
   readonly clusters: ReadonlyMap<ClusterName, ClusterConfig>;
   readonly bundles: readonly TrustBundle[];
+  readonly steering: Steering;
   /**
    * False until the other clusters are known, from the registry or from disk. Until then only what this
    * cluster knows by itself is sent and nothing is taken back: proxies may know more than we do.
@@ -82,7 +89,11 @@ function sidecarResources(
     .flatMap(each => localUpstreams(each, vantage, formatSni))
     .sort(byName);
   const imported = (state.complete ? state.imports : [])
-    .flatMap(each => importedUpstreams(each, vantage, formatSni))
+    .flatMap(each =>
+      importedUpstreams(each, vantage, formatSni).map(upstream =>
+        steer(upstream, keyOf(each), state.steering),
+      ),
+    )
     .sort(byName);
   return [
     ...[...local, ...imported].flatMap(upstreamResources),
