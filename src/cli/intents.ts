@@ -99,7 +99,8 @@ function describe(intent: Intent, nowMs: number): [kind: string, subject: string
   switch (intent.kind) {
     case 'drain': {
       const doneMs = intent.startMs + intent.overMs;
-      const state = nowMs < doneMs ? `done at ${formatClock(doneMs)}` : 'drained';
+      const isOver = intent.untilMs !== undefined && nowMs >= intent.untilMs;
+      const state = nowMs < doneMs ? `done at ${formatClock(doneMs)}` : isOver ? 'over' : 'drained';
       return [intent.kind, intent.cluster, state];
     }
     case 'failover': {

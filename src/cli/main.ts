@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { type ErrorCode, isMeshError, messageOf } from '../mesh/errors.ts';
 import { addCallCommand } from './commands/call.ts';
 import { addDemoCommand } from './commands/demo.ts';
+import { addDrillCommand } from './commands/drill.ts';
 import { addEnrolCommand } from './commands/enrol.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addStatusCommand } from './commands/status.ts';
@@ -52,6 +53,7 @@ function createProgram(): Command {
   addStatusCommand(program);
   addCallCommand(program);
   addSteerCommands(program);
+  addDrillCommand(program);
   return program;
 }
 

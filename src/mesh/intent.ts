@@ -36,6 +36,8 @@ export type IntentBody =
       readonly cluster: ClusterName;
       readonly startMs: number;
       readonly overMs: number;
+      /** A rehearsal ends by itself, whatever becomes of the command that began it. */
+      readonly untilMs?: number;
     }
   /** Send the service's calls there, whatever else is healthy. */
   | {

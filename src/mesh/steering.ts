@@ -29,10 +29,12 @@ export function steeringAt(intents: Iterable<Intent>, nowMs: number): Steering {
   const changes: number[] = [];
   for (const intent of intents) {
     if (intent.kind === 'drain') {
-      const { cluster, startMs, overMs } = intent;
+      const { cluster, startMs, overMs, untilMs = Infinity } = intent;
+      if (nowMs >= untilMs) continue;
       const step = stepAt(nowMs - startMs, overMs);
       availability.set(cluster, 100 - (step * 100) / DRAIN_STEPS);
       if (step < DRAIN_STEPS) changes.push(startMs + (overMs * (step + 1)) / DRAIN_STEPS);
+      if (untilMs < Infinity) changes.push(untilMs);
     } else if (intent.kind === 'failover' && nowMs < intent.untilMs) {
       failovers.set(serviceKey(intent.namespace, intent.name), intent.to);
       changes.push(intent.untilMs);

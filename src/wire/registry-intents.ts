@@ -65,10 +65,15 @@ function encodeKind(intent: IntentBody): NonNullable<pb.Intent['kind']> {
       return { $case: 'serviceOwnership', value };
     }
     case 'drain': {
-      const { cluster, startMs, overMs } = intent;
+      const { cluster, startMs, overMs, untilMs = 0 } = intent;
       return {
         $case: 'drain',
-        value: { cluster, startMs: BigInt(startMs), overMs: BigInt(overMs) },
+        value: {
+          cluster,
+          startMs: BigInt(startMs),
+          overMs: BigInt(overMs),
+          untilMs: BigInt(untilMs),
+        },
       };
     }
     case 'failover': {
@@ -101,6 +106,7 @@ function decodeKind(message: pb.Intent | undefined): IntentBody {
         cluster: parseClusterName(kind.value.cluster),
         startMs: Number(kind.value.startMs),
         overMs: Number(kind.value.overMs),
+        ...(kind.value.untilMs === 0n ? {} : { untilMs: Number(kind.value.untilMs) }),
       };
     case 'failover':
       return {

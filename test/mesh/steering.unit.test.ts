@@ -82,6 +82,12 @@ describe('a drain', () => {
     expect(steering.availability.get(WEST)).to.equal(0);
   });
 
+  it('that is a rehearsal ends by itself, and says when', () => {
+    const rehearsal = { ...drainOf('west', 0, 0), untilMs: 100 } as Intent;
+    expect(steeringAt([rehearsal], 99)).to.have.property('nextChangeMs', 100);
+    expect(steeringAt([rehearsal], 100).availability.size).to.equal(0);
+  });
+
   it('says when its next step is due, until there is none', () => {
     const drain = drainOf('west', 7_000, 100_000);
     const at: (number | undefined)[] = [];
