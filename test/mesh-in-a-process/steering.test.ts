@@ -43,39 +43,6 @@ describe('an intent', function () {
     expect(Date.now()).to.be.at.least(untilMs);
   });
 
-  it('to drain a cluster is obeyed by its callers while its agent is down, and taken back', async () => {
-    await mesh.stop('west/agent');
-    await intents(client =>
-      client.put({ kind: 'drain', cluster: WEST, startMs: Date.now(), overMs: 0 }, 'a test'),
-    );
-    const failover = {
-      kind: 'failover',
-      ...CHECKOUT,
-      to: WEST,
-      untilMs: Date.now() + 60_000,
-    } as const;
-    await intents(client => client.put(failover, 'west would be first if it were not drained'));
-    await eventually(async () => {
-      const { length } = await intents(client => client.list());
-      expect(length).to.equal(2);
-    });
-    await servedBy('east/web', 'checkout-east-0');
-    expect(await intents(client => client.delete('drain/west'))).to.equal(true);
-    await servedBy('east/web', 'checkout-west-0');
-    expect(await intents(client => client.delete('failover/shop/checkout'))).to.equal(true);
-    await servedBy('east/web', 'checkout-east-0');
-    await mesh.start('west/agent');
-  });
-
-  it('to drain a cluster moves its own callers too', async () => {
-    await intents(client =>
-      client.put({ kind: 'drain', cluster: EAST, startMs: Date.now(), overMs: 0 }, 'a test'),
-    );
-    await servedBy('east/web', 'checkout-west-0');
-    await intents(client => client.delete('drain/east'));
-    await servedBy('east/web', 'checkout-east-0');
-  });
-
   it('about a name that nobody bears is refused, with the names that are known', async () => {
     const refusalOf = (work: (client: IntentClient) => Promise<void>): Promise<unknown> =>
       intents(work).catch((error: unknown) => error);
