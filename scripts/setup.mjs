@@ -32,7 +32,7 @@ const GENERATED = 'src/wire/generated';
 const STAMP = 'dist/.setup-stamp';
 const OLDEST_NODE = [20, 19];
 /** What a build reads: these folders, and the files below. */
-const SOURCE_DIRS = ['src', 'test', 'bench'];
+const SOURCE_DIRS = ['src', 'test', 'bench', 'soak'];
 const BUILD_FILES = ['package-lock.json', 'tsconfig.json', 'buf.yaml', 'buf.gen.yaml'];
 
 process.chdir(ROOT);

@@ -14,6 +14,7 @@ import { agentId } from '../mesh/system-identities.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { OperatorSocket } from '../runtime/operator-socket.ts';
+import { processFacts } from '../runtime/process-facts.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { VERSION } from '../runtime/version.ts';
@@ -202,6 +203,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   };
   exposeFigures(metrics, figuresOf(parts));
   const admin = new AdminServer({ metrics: metrics.registry, config });
+  admin.debug('process', processFacts(stateDir, now));
   exposeState(admin, parts);
   const addresses = {
     admin: await admin.listen(config.admin),

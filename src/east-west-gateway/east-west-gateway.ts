@@ -11,6 +11,7 @@ import { gatewayId } from '../mesh/system-identities.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import { processFacts } from '../runtime/process-facts.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
 import type { GatewayConfig } from './config.ts';
@@ -39,7 +40,7 @@ export async function buildGateway(
     log,
     now: Date.now,
   });
-  return (await assembleGateway({ config, link, log, now: Date.now })).tasks;
+  return (await assembleGateway({ config, stateDir, link, log, now: Date.now })).tasks;
 }
 
 export interface AssembledGateway {
@@ -51,11 +52,12 @@ export interface AssembledGateway {
 /** Binds every socket; the tasks run it. */
 export async function assembleGateway(parts: {
   readonly config: GatewayConfig;
+  readonly stateDir: string;
   readonly link: AgentLink;
   readonly log: Logger;
   readonly now: () => number;
 }): Promise<AssembledGateway> {
-  const { config, link, log, now } = parts;
+  const { config, stateDir, link, log, now } = parts;
   const registry = createMetrics('gateway');
   const tap = new Tap();
   const listener = new GatewayListener({
@@ -68,6 +70,7 @@ export async function assembleGateway(parts: {
   });
 
   const admin = new AdminServer({ metrics: registry, config });
+  admin.debug('process', processFacts(stateDir, now));
   admin.ready('listener', () => (listener.accepting ? undefined : 'not accepting connections'));
   admin.ready('routes', () =>
     link.status().source === 'none' ? 'no snapshot from the agent or from disk yet' : undefined,

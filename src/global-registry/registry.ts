@@ -9,6 +9,7 @@ import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { OperatorSocket } from '../runtime/operator-socket.ts';
+import { processFacts } from '../runtime/process-facts.ts';
 import { rpcService } from '../runtime/rpc-server.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
@@ -72,6 +73,7 @@ export async function createRegistry(
   });
 
   const admin = new AdminServer({ metrics: metrics.registry, config });
+  admin.debug('process', processFacts(stateDir, now));
   admin.ready('store', () => (mirror.storeId === undefined ? mirror.outage : undefined));
   admin.debug('records', () => recordsOf(mirror));
   admin.debug('intents', () => listIntents(mirror));

@@ -10,6 +10,7 @@ import { workloadId } from '../mesh/spiffe-id.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import { processFacts } from '../runtime/process-facts.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
 import type { SidecarConfig } from './config.ts';
@@ -45,12 +46,20 @@ export async function buildSidecar(
     log,
     now: Date.now,
   });
-  const sidecar = await assembleSidecar({ config, link, log, now: Date.now, random: Math.random });
+  const sidecar = await assembleSidecar({
+    config,
+    stateDir,
+    link,
+    log,
+    now: Date.now,
+    random: Math.random,
+  });
   return sidecar.tasks;
 }
 
 export interface SidecarParts {
   readonly config: SidecarConfig;
+  readonly stateDir: string;
   readonly link: AgentLink;
   readonly log: Logger;
   readonly now: () => number;
@@ -67,7 +76,7 @@ export interface AssembledSidecar {
 
 /** Binds every socket; the tasks run it. */
 export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSidecar> {
-  const { config, link, log, now, random } = parts;
+  const { config, stateDir, link, log, now, random } = parts;
   const { identity, bundles, upstreams, hosts } = link;
   const drainMs = config.drain ?? DRAIN_MS;
   const registry = createMetrics('sidecar');
@@ -135,6 +144,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   });
 
   const admin = new AdminServer({ metrics: registry, config });
+  admin.debug('process', processFacts(stateDir, now));
   admin.ready('listeners', () => (inbound.accepting ? undefined : 'not accepting connections'));
   admin.ready('upstreams', () =>
     link.status().source === 'none' ? 'no snapshot from the agent or from disk yet' : undefined,

@@ -169,7 +169,14 @@ export class TestMesh {
       Object.values(this.authorities),
     );
     const now = spec.now ?? Date.now;
-    const sidecar = await assembleSidecar({ config, link, log: silent, now, random: () => 0 });
+    const sidecar = await assembleSidecar({
+      config,
+      stateDir: config.stateDir,
+      link,
+      log: silent,
+      now,
+      random: () => 0,
+    });
     return { ...sidecar, link, stop: this.#run(sidecar.tasks) };
   }
 
@@ -189,7 +196,13 @@ export class TestMesh {
       gatewayConfig,
     );
     const link = testLink(this.svid(cluster, 'east-west-gateway'), [this.authority(cluster)]);
-    const gateway = await assembleGateway({ config, link, log: silent, now: Date.now });
+    const gateway = await assembleGateway({
+      config,
+      stateDir: config.stateDir,
+      link,
+      log: silent,
+      now: Date.now,
+    });
     return { ...gateway, link, stop: this.#run(gateway.tasks) };
   }
 
