@@ -45,7 +45,8 @@ export interface Mesh {
   start(...names: readonly string[]): Promise<void>;
   /** The application beside a sidecar, by the sidecar's name. */
   stopApplication(name: string): Promise<void>;
-  startApplication(name: string): Promise<void>;
+  /** As before, or as another. */
+  startApplication(name: string, as?: Application): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -87,11 +88,12 @@ export async function startMesh(options: {
     process?.stop.abort();
     await process?.settled;
   };
-  const startApplication = async (name: string): Promise<void> => {
+  const startApplication = async (name: string, as?: Application): Promise<void> => {
     const sidecar = findSidecar(fleet, name);
     const [address] = sidecar.applications;
     if (address === undefined) throw new Error(`"${name}" has no application`);
-    const answer = options.applications?.[sidecar.serviceAccount] ?? answerWith(sidecar.workload);
+    const answer =
+      as ?? options.applications?.[sidecar.serviceAccount] ?? answerWith(sidecar.workload);
     const server = createServer(answer);
     await listen(server, address);
     applications.set(name, server);

@@ -181,6 +181,7 @@ ${style('The mesh stays up. Try, in another terminal:', 'bold')}
   curl -si -H 'x-isthmus-explain: 1' -x ${proxy} http://payments.shop.svc.clusterset.local/ | grep x-isthmus-upstream
   curl -s http://${formatAddress(web.admin)}/debug/upstreams
   npx isthmus status
+  npx isthmus drill east --dry-run
   npx isthmus call east/web http://payments.shop.svc.clusterset.local/
 
 ${style('Ctrl-C ends every process and removes every file.', 'dim')}`;
