@@ -5,13 +5,13 @@
  * Authority comes from the file system: whoever can write the agent's state directory can admit.
  */
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createJoinToken } from '../cluster-agent/client.ts';
 import { MeshError } from '../mesh/errors.ts';
 import type { SpiffeId } from '../mesh/spiffe-id.ts';
 import { ensurePrivateDir, writePrivateFile } from '../runtime/state-file.ts';
-import { AUTHORITY_FILE, loadRoot } from '../trust-federation/authority-file.ts';
-import { bundleOf, saveRoots } from '../trust-federation/root-file.ts';
+import { loadRoots, saveRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 
 export interface Enrolment {
   readonly id: SpiffeId;
@@ -23,14 +23,14 @@ export const JOIN_TOKEN_TTL_MS = 10 * 60_000;
 
 /** Throws FILE_UNREADABLE before the agent's first start, which makes its root. */
 export async function enrolProxy({ id, agentStateDir, stateDir }: Enrolment): Promise<void> {
-  const authorityDir = join(agentStateDir, 'authority');
-  const root = await loadRoot(authorityDir);
-  if (root === undefined) {
+  const path = join(agentStateDir, TRUST_ROOT_FILE);
+  if (!existsSync(path)) {
     throw new MeshError(
       'FILE_UNREADABLE',
-      `"${join(authorityDir, AUTHORITY_FILE)}" does not exist; start the agent once, which makes it`,
+      `"${path}" does not exist; start the agent once, which makes it`,
     );
   }
+  const roots = await loadRoots(path);
   const token = await createJoinToken({
     agentStateDir,
     id,
@@ -39,5 +39,5 @@ export async function enrolProxy({ id, agentStateDir, stateDir }: Enrolment): Pr
   });
   await ensurePrivateDir(stateDir);
   await writePrivateFile(join(stateDir, 'join-token'), token);
-  await saveRoots(join(stateDir, 'trust-root.pem'), bundleOf([root.certificate]));
+  await saveRoots(join(stateDir, TRUST_ROOT_FILE), roots);
 }

@@ -32,7 +32,7 @@ import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
 import { OwnBundle } from '../trust-federation/own-bundle.ts';
 import { readRevocation } from '../trust-federation/revocation-statement.ts';
-import { saveRoots } from '../trust-federation/root-file.ts';
+import { saveRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
 import { meshRpcTls } from '../trust-federation/tls.ts';
@@ -104,7 +104,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     now,
   });
   // For the operator to hand to proxies, beside their join tokens.
-  await saveRoots(join(stateDir, 'trust-root.pem'), authority.bundle());
+  await saveRoots(join(stateDir, TRUST_ROOT_FILE), authority.bundle());
   const membership = await loadMembership(options);
   const clusterSetRoots = membership.roots;
   const ownBundle = await OwnBundle.open({
@@ -216,6 +216,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     addresses,
     tasks: [
       { name: 'admin', run: signal => admin.run(signal) },
+      authority,
       identity,
       source,
       members,

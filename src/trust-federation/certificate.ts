@@ -41,6 +41,8 @@ export const ROOT_TTL_MS = 10 * 365 * 86_400_000;
 export const INTERMEDIATE_TTL_MS = 365 * 86_400_000;
 /** Clocks of peers may be this much behind ours. */
 export const BACKDATE_MS = 60_000;
+/** An authority may have to sign right after its clock was set back, and is then in the chain. */
+const AUTHORITY_BACKDATE_MS = 86_400_000;
 
 export interface AuthoritySubject {
   /** Who runs the authority: the common name, for people. */
@@ -56,6 +58,7 @@ export function issueRoot(subject: AuthoritySubject, key: KeyObject, nowMs: numb
     subject: distinguishedName(subject.name, 'Isthmus root'),
     publicKey: createPublicKey(key),
     nowMs,
+    backdateMs: AUTHORITY_BACKDATE_MS,
     ttlMs: ROOT_TTL_MS,
     extensions: [
       basicConstraints({ ca: true }),
@@ -78,6 +81,7 @@ export function issueIntermediate(
     subject: distinguishedName(subject.name, 'Isthmus issuer'),
     publicKey,
     nowMs,
+    backdateMs: AUTHORITY_BACKDATE_MS,
     ttlMs: INTERMEDIATE_TTL_MS,
     extensions: [
       basicConstraints({ ca: true, pathLength: 0 }),
@@ -102,6 +106,7 @@ export function issueLeaf(subject: LeafSubject, issuer: Signer, nowMs: number): 
     subject: sequence(),
     publicKey: subject.publicKey,
     nowMs,
+    backdateMs: BACKDATE_MS,
     ttlMs: subject.ttlMs,
     extensions: [
       basicConstraints({ ca: false }),
@@ -129,6 +134,7 @@ interface Template {
   readonly subject: Asn1;
   readonly publicKey: KeyObject;
   readonly nowMs: number;
+  readonly backdateMs: number;
   readonly ttlMs: number;
   readonly extensions: readonly Asn1[];
 }
@@ -148,7 +154,7 @@ function write(template: Template): Buffer {
     integer(serialNumber()),
     algorithm,
     issuer?.subject ?? template.subject,
-    sequence(time(template.nowMs - BACKDATE_MS), time(notAfterMs)),
+    sequence(time(template.nowMs - template.backdateMs), time(notAfterMs)),
     template.subject,
     spki,
     taggedOf(

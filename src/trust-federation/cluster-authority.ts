@@ -1,47 +1,63 @@
 /**
- * A cluster's own certificate authority: its root rests in the agent's state directory, its
- * intermediate lives in this process.
+ * A cluster's own certificate authority: its roots rest in the agent's state directory, its intermediate
+ * lives in this process.
  *
- * Workload SVIDs come from the intermediate, which may sign for this trust domain alone. Its key never
- * touches a disk: each start makes one, and again at half its life. Leaves carry it in their chain, so
- * those of an earlier one stay good.
+ * Workload SVIDs come from the intermediate of the active root, which may sign for this trust domain
+ * alone. Its key never touches a disk: each start makes one, and again at half its life. Its hash is
+ * journaled before it signs, so that it is known of every certificate whether its issuer still stands.
  */
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
+import { nextRollover, type RolloverEvent } from '../mesh/rollover.ts';
+import type { RootId } from '../mesh/root-slots.ts';
 import { type SpiffeId, type TrustDomain, trustDomainOf } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
-import { AUTHORITY_FILE, createRoot, loadRoot } from './authority-file.ts';
+import { sleep } from '../runtime/supervise.ts';
+import type { IssuerNote } from '../wire/authority-journal.ts';
+import { AUTHORITY_FILE, loadRoot } from './authority-file.ts';
+import {
+  type AuthorityState,
+  activeRoot,
+  certificateId,
+  type HeldRoot,
+  readAuthority,
+  removeLeftovers,
+  writeAuthority,
+} from './authority-journal.ts';
 import {
   type AuthoritySubject,
+  INTERMEDIATE_TTL_MS,
   issueIntermediate,
   issueLeaf,
+  issueRoot,
   type Signer,
   signerOf,
 } from './certificate.ts';
+import { ISSUERS_MAX, REVOKED_ROOTS_MAX } from './limits.ts';
 import { bundleOf } from './root-file.ts';
 import type { StatementSigner } from './statement-signature.ts';
 import { generateSvidKey } from './svid.ts';
 
 export const WORKLOAD_TTL_MS_MAX = 24 * 3_600_000;
 export const WORKLOAD_TTL_MS_DEFAULT = 3_600_000;
-
-export interface ClusterAuthority {
-  readonly trustDomain: TrustDomain;
-  /** Throws CSR_REFUSED for an ID of another trust domain. The caller has attested the ID. */
-  issue(request: WorkloadRequest): { readonly chain: readonly Buffer[] };
-  bundle(): TrustBundle;
-  /** Every root key at hand, for signing what this cluster says about its trust. */
-  statementSigners(): readonly StatementSigner[];
-}
+/** How often the intermediate's age is looked at. */
+const AGE_CHECK_MS = 60_000;
 
 export interface WorkloadRequest {
   readonly publicKey: KeyObject;
   readonly id: SpiffeId;
   /** At most WORKLOAD_TTL_MS_MAX. */
   readonly ttlMs: number;
+}
+
+export interface IssuedSvid {
+  /** DER, leaf first, without the root. */
+  readonly chain: readonly [leaf: Buffer, intermediate: Buffer];
+  readonly root: RootId;
 }
 
 export interface ClusterAuthorityOptions {
@@ -51,49 +67,262 @@ export interface ClusterAuthorityOptions {
   readonly now: () => number;
 }
 
-/** Makes the root on first start. Throws what `loadRoot` throws, also for another trust domain's root. */
+/**
+ * Makes the root on first start. Throws what `readAuthority` throws, also for another trust domain's root
+ * and for one that has expired.
+ */
 export async function openClusterAuthority(
   options: ClusterAuthorityOptions,
 ): Promise<ClusterAuthority> {
-  const { dir, trustDomain, now } = options;
-  const subject = { name: options.cluster, trustDomain };
-  const root = (await loadRoot(dir)) ?? (await createRoot(dir, subject, now()));
-  const bundle = bundleOf([root.certificate]);
-  if (bundle.trustDomain !== trustDomain) {
-    throw new MeshError(
-      'CERTIFICATE_INVALID',
-      `"${join(dir, AUTHORITY_FILE)}" is the root of trust domain "${bundle.trustDomain}", not of "${trustDomain}"; correct trustDomain in the configuration, or move the file away to make a new root`,
-    );
-  }
-  let intermediate = createIntermediate(subject, root, now());
-  return {
-    trustDomain,
-    bundle: () => bundle,
-    statementSigners: () => [{ key: root.key, chain: [root.certificate.der] }],
-    issue: ({ publicKey, id, ttlMs }) => {
-      if (trustDomainOf(id) !== trustDomain) {
-        throw new MeshError(
-          'CSR_REFUSED',
-          `"${id}" is not in trust domain "${trustDomain}", the only one this authority signs for`,
-        );
-      }
-      if (!(ttlMs > 0 && ttlMs <= WORKLOAD_TTL_MS_MAX)) {
-        throw new RangeError(`ttlMs ${ttlMs} must be above 0 and at most ${WORKLOAD_TTL_MS_MAX}`);
-      }
-      if (now() > halfLifeOf(intermediate)) {
-        intermediate = createIntermediate(subject, root, now());
-      }
-      const leaf = issueLeaf({ publicKey, id, ttlMs }, intermediate, now());
-      return { chain: [leaf, intermediate.certificate.der] };
-    },
-  };
+  const { dir, cluster, trustDomain, now } = options;
+  const subject = { name: cluster, trustDomain };
+  const state =
+    (await readAuthority(dir)) ?? newState((await loadRoot(dir)) ?? newRoot(subject, now()), now());
+  const root = usableRoot(state, options);
+  const intermediate = newIntermediate(subject, root, now());
+  const authority = new ClusterAuthority(options, subject, state, intermediate);
+  await authority.rotateIntermediate('keep');
+  await removeLeftovers(dir);
+  // The root of a version before the journal is in it now.
+  await rm(join(dir, AUTHORITY_FILE), { force: true });
+  return authority;
 }
 
-function createIntermediate(subject: AuthoritySubject, root: Signer, nowMs: number): Signer {
+export class ClusterAuthority {
+  readonly name = 'cluster-authority';
+  readonly #options: ClusterAuthorityOptions;
+  readonly #subject: AuthoritySubject;
+  readonly #observers = new Set<() => void>();
+  #state: AuthorityState;
+  #intermediate: Signer;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** Use `openClusterAuthority`. */
+  constructor(
+    options: ClusterAuthorityOptions,
+    subject: AuthoritySubject,
+    state: AuthorityState,
+    intermediate: Signer,
+  ) {
+    this.#options = options;
+    this.#subject = subject;
+    this.#state = state;
+    this.#intermediate = intermediate;
+  }
+
+  get trustDomain(): TrustDomain {
+    return this.#subject.trustDomain;
+  }
+
+  /** As journaled. */
+  get state(): AuthorityState {
+    return this.#state;
+  }
+
+  /** Throws CSR_REFUSED for an ID of another trust domain. The caller has attested the ID. */
+  issue({ publicKey, id, ttlMs }: WorkloadRequest): IssuedSvid {
+    const { trustDomain } = this.#subject;
+    if (trustDomainOf(id) !== trustDomain) {
+      throw new MeshError(
+        'CSR_REFUSED',
+        `"${id}" is not in trust domain "${trustDomain}", the only one this authority signs for`,
+      );
+    }
+    if (!(ttlMs > 0 && ttlMs <= WORKLOAD_TTL_MS_MAX)) {
+      throw new RangeError(`ttlMs ${ttlMs} must be above 0 and at most ${WORKLOAD_TTL_MS_MAX}`);
+    }
+    const nowMs = this.#options.now();
+    requireUnexpired(this.#intermediate, nowMs);
+    const leaf = issueLeaf({ publicKey, id, ttlMs }, this.#intermediate, nowMs);
+    return { chain: [leaf, this.#intermediate.certificate.der], root: this.#root().id };
+  }
+
+  /** The roots of every slot that is not revoked; the one that signs first. */
+  bundle(): TrustBundle {
+    return bundleOf(this.#trusted().map(({ certificate }) => certificate));
+  }
+
+  /** Every root key at hand, for signing what this cluster says about its trust. */
+  statementSigners(): readonly StatementSigner[] {
+    return this.#trusted().flatMap(({ key, certificate }) =>
+      key === undefined ? [] : [{ key, chain: [certificate.der] }],
+    );
+  }
+
+  /** Whether certificates that this intermediate (SHA-256, hex) has signed may stay in use. */
+  isInStanding(issuerSha256: string): boolean {
+    const note = this.#state.issuers.find(({ id }) => id === issuerSha256);
+    const root = this.#state.slots.find(({ id }) => id === note?.root);
+    return root?.state === 'active' || root?.state === 'prepared';
+  }
+
+  /** Called after each change of the slots or the intermediate; returns the way to stop. */
+  observe(observer: () => void): () => void {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
+  }
+
+  /** Makes a root and announces it. Throws REQUEST_INVALID while another rollover is under way. */
+  startRollover(auto: boolean): Promise<void> {
+    return this.#inTurn(() => {
+      const signer = newRoot(this.#subject, this.#options.now());
+      const root = certificateId(signer.certificate.der);
+      return this.#step({ kind: 'start', root, auto }, signer);
+    });
+  }
+
+  /** The caller has judged the gate. Throws REQUEST_INVALID with the reason why not. */
+  moveRollover(event: Exclude<RolloverEvent, { readonly kind: 'start' }>): Promise<void> {
+    return this.#inTurn(() => this.#step(event, undefined));
+  }
+
+  /** 'retire': what earlier intermediates signed has to be replaced. 'keep': it stays good. */
+  rotateIntermediate(earlier: 'keep' | 'retire'): Promise<void> {
+    return this.#inTurn(() => {
+      const state =
+        earlier === 'keep' ? this.#state : { ...this.#state, issuers: [] as IssuerNote[] };
+      return this.#enter(state, newIntermediate(this.#subject, this.#root(), this.#options.now()));
+    });
+  }
+
+  /** A new intermediate at half the life of the old one, as long as the root gives it more time. */
+  async refreshIntermediate(): Promise<void> {
+    const nowMs = this.#options.now();
+    const { notBeforeMs, notAfterMs } = this.#intermediate.certificate;
+    const nextNotAfterMs = Math.min(
+      nowMs + INTERMEDIATE_TTL_MS,
+      this.#root().certificate.notAfterMs,
+    );
+    const halfGone = nowMs > (notBeforeMs + notAfterMs) / 2 && nextNotAfterMs > notAfterMs;
+    // The clock was set back to before it was made.
+    if (halfGone || nowMs < notBeforeMs) await this.rotateIntermediate('keep');
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.refreshIntermediate();
+      await sleep(AGE_CHECK_MS, signal);
+    }
+  }
+
+  async #step(event: RolloverEvent, added: Signer | undefined): Promise<void> {
+    const nowMs = this.#options.now();
+    const result = nextRollover(this.#state, event, nowMs);
+    if (result.kind === 'refused') throw new MeshError('REQUEST_INVALID', result.message);
+    const { plan } = result;
+    const slots = plan.slots.flatMap((slot): HeldRoot[] => {
+      const held = this.#state.slots.find(({ id }) => id === slot.id) ?? added;
+      if (held === undefined) return [];
+      const key = slot.state === 'revoked' ? undefined : held.key;
+      return [{ ...slot, certificate: held.certificate, key }];
+    });
+    const state = { ...this.#state, slots, rollover: plan.rollover };
+    const root = activeRoot(state);
+    if (root === undefined) throw new Error('a rollover left no active root');
+    const same = root.id === this.#root().id;
+    await this.#enter(
+      state,
+      same ? this.#intermediate : newIntermediate(this.#subject, root, nowMs),
+    );
+  }
+
+  /** Journals first, uses after. */
+  async #enter(state: AuthorityState, intermediate: Signer): Promise<void> {
+    const { dir, now } = this.#options;
+    const root = activeRoot(state);
+    if (root === undefined) throw new Error('an authority has no active root');
+    const next: AuthorityState = {
+      ...state,
+      slots: withoutLongRevoked(state.slots),
+      issuers: noted(state.issuers, certificateId(intermediate.certificate.der), root.id, now()),
+    };
+    await writeAuthority(dir, next);
+    this.#state = next;
+    this.#intermediate = intermediate;
+    for (const observer of [...this.#observers]) observer();
+  }
+
+  #root(): Signer & HeldRoot {
+    const root = activeRoot(this.#state);
+    if (root === undefined) throw new Error('an authority has no active root');
+    return root;
+  }
+
+  #trusted(): readonly HeldRoot[] {
+    return this.#state.slots
+      .filter(({ state }) => state !== 'revoked')
+      .sort((a, b) => Number(b.state === 'active') - Number(a.state === 'active'));
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function newRoot(subject: AuthoritySubject, nowMs: number): Signer {
+  const key = generateSvidKey();
+  return signerOf(issueRoot(subject, key, nowMs), key);
+}
+
+function newIntermediate(subject: AuthoritySubject, root: Signer, nowMs: number): Signer {
   const key = generateSvidKey();
   return signerOf(issueIntermediate(subject, createPublicKey(key), root, nowMs), key);
 }
 
-function halfLifeOf({ certificate }: Signer): number {
-  return (certificate.notBeforeMs + certificate.notAfterMs) / 2;
+function newState({ certificate, key }: Signer, nowMs: number): AuthorityState {
+  const slot: HeldRoot = {
+    id: certificateId(certificate.der),
+    state: 'active',
+    sinceMs: nowMs,
+    certificate,
+    key,
+  };
+  return { slots: [slot], issuers: [], rollover: undefined };
+}
+
+function usableRoot(
+  state: AuthorityState,
+  { dir, trustDomain, now }: ClusterAuthorityOptions,
+): Signer {
+  const root = activeRoot(state);
+  if (root === undefined) {
+    throw new MeshError('FILE_CORRUPT', `"${dir}" has no active root; restore it from a backup`);
+  }
+  const found = bundleOf([root.certificate]).trustDomain;
+  if (found !== trustDomain) {
+    throw new MeshError(
+      'CERTIFICATE_INVALID',
+      `"${dir}" holds the root of trust domain "${found}", not of "${trustDomain}"; correct trustDomain in the configuration, or move the directory away to make a new root`,
+    );
+  }
+  requireUnexpired(root, now());
+  return root;
+}
+
+function requireUnexpired({ certificate }: Signer, nowMs: number): void {
+  if (nowMs <= certificate.notAfterMs) return;
+  throw new MeshError(
+    'CERTIFICATE_INVALID',
+    `the authority expired at ${new Date(certificate.notAfterMs).toISOString()}, the clock here says ${new Date(nowMs).toISOString()}; stop the agent and run "isthmus trust replace-root"`,
+  );
+}
+
+/** The list with `id` at its end as the one that signs; the others are kept while what they signed lives. */
+function noted(
+  issuers: readonly IssuerNote[],
+  id: string,
+  root: RootId,
+  nowMs: number,
+): readonly IssuerNote[] {
+  const earlier = issuers
+    .filter(note => note.id !== id && (note.untilMs === undefined || note.untilMs > nowMs))
+    .map(note => ({ ...note, untilMs: note.untilMs ?? nowMs + WORKLOAD_TTL_MS_MAX }));
+  return [...earlier, { id, root, untilMs: undefined }].slice(-ISSUERS_MAX);
+}
+
+function withoutLongRevoked(slots: readonly HeldRoot[]): readonly HeldRoot[] {
+  const revoked = slots.filter(({ state }) => state === 'revoked').slice(0, -REVOKED_ROOTS_MAX);
+  return slots.filter(slot => !revoked.includes(slot));
 }

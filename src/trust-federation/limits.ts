@@ -9,3 +9,7 @@ export const DER_DEPTH_MAX = 24;
 
 /** The bundle document a cluster publishes; what would make it longer is refused with LIMIT_EXCEEDED. */
 export const OWN_BUNDLE_BYTES_MAX = 64 * 1024;
+/** Intermediates whose certificates may be alive; beyond: those of the oldest are renewed early. */
+export const ISSUERS_MAX = 100;
+/** Revoked roots remembered, without their keys. */
+export const REVOKED_ROOTS_MAX = 10;

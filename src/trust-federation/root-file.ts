@@ -10,6 +10,9 @@ import { readPrivateFile, writePrivateFile } from '../runtime/state-file.ts';
 import { type ParsedCertificate, parseCertificate } from './parsed-certificate.ts';
 import { certificatesPem, parseCertificatesFile } from './pem.ts';
 
+/** In the state directory of an agent, and of each of its proxies. */
+export const TRUST_ROOT_FILE = 'trust-root.pem';
+
 /** SPIFFE's advice where a bundle gives no hint: five minutes. */
 export const REFRESH_HINT_SECONDS = 300;
 

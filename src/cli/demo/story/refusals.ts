@@ -7,7 +7,8 @@ import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
 import { parseNamespace, parseServiceName } from '../../../mesh/names.ts';
 import { serviceHost } from '../../../mesh/service.ts';
-import { createRoot, loadRoot } from '../../../trust-federation/authority-file.ts';
+import { createRoot } from '../../../trust-federation/authority-file.ts';
+import { loadActiveRoot } from '../../../trust-federation/authority-journal.ts';
 import { issueLeaf, type Signer } from '../../../trust-federation/certificate.ts';
 import { bundleOf } from '../../../trust-federation/root-file.ts';
 import { generateSvidKey, loadSvid, parseSvid, type Svid } from '../../../trust-federation/svid.ts';
@@ -118,7 +119,7 @@ function forge(svid: Svid, signer: Signer): Svid {
 
 async function rootOf(world: World, cluster: string): Promise<Signer> {
   const dir = join(world.stateDir(agentOf(world, cluster).name), 'authority');
-  return required(loadRoot(dir), `${cluster}'s root`);
+  return required(loadActiveRoot(dir), `${cluster}'s root`);
 }
 
 async function required<T>(value: Promise<T | undefined>, what: string): Promise<T> {

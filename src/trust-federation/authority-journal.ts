@@ -1,0 +1,108 @@
+/**
+ * A cluster authority at rest: every root with its key and state, the intermediates whose certificates
+ * may be alive, and the rollover under way, in one private file.
+ *
+ * One file replaced as a whole, before any of it is used: a crash leaves the old state or the new one,
+ * never a key beside another key's certificate, and a restart goes on from there.
+ */
+
+import { createHash, createPrivateKey, type KeyObject } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MeshError, messageOf } from '../mesh/errors.ts';
+import type { AuthorityPlan } from '../mesh/rollover.ts';
+import type { RootId, RootSlot } from '../mesh/root-slots.ts';
+import { ensurePrivateDir, readStateFile, writeStateFile } from '../runtime/state-file.ts';
+import {
+  formatAuthorityJournal,
+  type IssuerNote,
+  parseAuthorityJournal,
+} from '../wire/authority-journal.ts';
+import { type Signer, signerOf } from './certificate.ts';
+import { type ParsedCertificate, parseCertificate } from './parsed-certificate.ts';
+
+/** In the authority's directory. */
+export const JOURNAL_FILE = 'journal';
+
+export interface HeldRoot extends RootSlot {
+  readonly certificate: ParsedCertificate;
+  /** Undefined once revoked. */
+  readonly key: KeyObject | undefined;
+}
+
+export interface AuthorityState extends AuthorityPlan {
+  readonly slots: readonly HeldRoot[];
+  readonly issuers: readonly IssuerNote[];
+}
+
+/** Undefined when there is none. Throws FILE_CORRUPT, FILE_PERMISSIONS, FILE_UNREADABLE, CERTIFICATE_INVALID. */
+export async function readAuthority(dir: string): Promise<AuthorityState | undefined> {
+  await ensurePrivateDir(dir);
+  const path = join(dir, JOURNAL_FILE);
+  const content = await readStateFile(path);
+  if (content === undefined) return undefined;
+  try {
+    const { slots, issuers, rollover } = parseAuthorityJournal(content, certificateId);
+    return {
+      slots: slots.map(({ key, certificate, ...slot }) => ({
+        ...slot,
+        ...(key === undefined
+          ? { certificate: parseCertificate(certificate), key }
+          : signerOf(certificate, privateKey(key))),
+      })),
+      issuers,
+      rollover,
+    };
+  } catch (cause) {
+    throw new MeshError(
+      'FILE_CORRUPT',
+      `"${path}": ${messageOf(cause)}; restore it from a backup: without it this cluster loses its root`,
+      { cause },
+    );
+  }
+}
+
+/** Resolves once the state is on disk. */
+export async function writeAuthority(dir: string, state: AuthorityState): Promise<void> {
+  const { slots, issuers, rollover } = state;
+  const content = formatAuthorityJournal({
+    slots: slots.map(({ certificate, key, ...slot }) => ({
+      ...slot,
+      certificate: certificate.der,
+      key: key?.export({ type: 'pkcs8', format: 'der' }),
+    })),
+    issuers,
+    rollover,
+  });
+  await writeStateFile(join(dir, JOURNAL_FILE), content);
+}
+
+/** The root that signs, for the command line; undefined before the agent's first start. */
+export async function loadActiveRoot(dir: string): Promise<Signer | undefined> {
+  const state = await readAuthority(dir);
+  return state === undefined ? undefined : activeRoot(state);
+}
+
+/** Half-written files of a process that was killed hold keys. */
+export async function removeLeftovers(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (name.endsWith('.tmp')) await rm(join(dir, name), { force: true });
+  }
+}
+
+export function certificateId(der: Uint8Array): RootId {
+  return createHash('sha256').update(der).digest('hex') as RootId;
+}
+
+/** The one that signs; undefined in a journal without one. */
+export function activeRoot({
+  slots,
+}: Pick<AuthorityState, 'slots'>): (Signer & HeldRoot) | undefined {
+  return slots.find((slot): slot is Signer & HeldRoot => {
+    return slot.state === 'active' && slot.key !== undefined;
+  });
+}
+
+function privateKey(der: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs8' });
+}
