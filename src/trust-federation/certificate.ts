@@ -42,7 +42,7 @@ export const INTERMEDIATE_TTL_MS = 365 * 86_400_000;
 /** Clocks of peers may be this much behind ours. */
 export const BACKDATE_MS = 60_000;
 /** An authority may have to sign right after its clock was set back, and is then in the chain. */
-const AUTHORITY_BACKDATE_MS = 86_400_000;
+export const AUTHORITY_BACKDATE_MS = 86_400_000;
 
 export interface AuthoritySubject {
   /** Who runs the authority: the common name, for people. */

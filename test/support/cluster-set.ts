@@ -6,6 +6,7 @@ import type { BundleOffer, SignedBundle } from '../../src/mesh/signed-bundle.ts'
 import { parseTrustDomain } from '../../src/mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
 import { signEnvelope } from '../../src/trust-federation/bundle-envelope.ts';
+import { AUTHORITY_BACKDATE_MS } from '../../src/trust-federation/certificate.ts';
 import { CLUSTERSET_ROOT_FILE } from '../../src/trust-federation/clusterset-authority.ts';
 import { saveRoots } from '../../src/trust-federation/root-file.ts';
 import type { StatementSigner } from '../../src/trust-federation/statement-signature.ts';
@@ -18,7 +19,8 @@ export const CLUSTER_SET = parseTrustDomain('clusterset.example');
 export const CLUSTER_SET_AUTHORITY = testAuthority(CLUSTER_SET, Date.now());
 
 export function memberSvid(cluster: string, authority = CLUSTER_SET_AUTHORITY): Svid {
-  return testSvid(authority, `cluster/${cluster}`, authority.root.certificate.notBeforeMs + 60_000);
+  const madeMs = authority.root.certificate.notBeforeMs + AUTHORITY_BACKDATE_MS;
+  return testSvid(authority, `cluster/${cluster}`, madeMs);
 }
 
 export function rootSigner({ root }: TestAuthority): StatementSigner {
