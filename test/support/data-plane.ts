@@ -180,7 +180,11 @@ export class TestMesh {
     return { ...sidecar, link, stop: this.#run(sidecar.tasks) };
   }
 
-  async gateway(cluster: string, drain = '100ms'): Promise<RunningGateway> {
+  async gateway(
+    cluster: string,
+    drain = '100ms',
+    trusted: readonly TestAuthority[] = [this.authority(cluster)],
+  ): Promise<RunningGateway> {
     const config = parseConfig(
       JSON.stringify({
         cluster,
@@ -195,7 +199,8 @@ export class TestMesh {
       'test',
       gatewayConfig,
     );
-    const link = testLink(this.svid(cluster, 'east-west-gateway'), [this.authority(cluster)]);
+    const id = 'ns/isthmus-system/sa/east-west-gateway';
+    const link = testLink(testSvid(this.authority(cluster), id, Date.now()), trusted);
     const gateway = await assembleGateway({
       config,
       stateDir: config.stateDir,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { RateLimit } from '../../src/cluster-agent/rate-limit.ts';
+import { RateLimit } from '../../src/runtime/rate-limit.ts';
 
 describe('RateLimit', () => {
   it('allows a burst, then as many a second as it says, and never saves up more', () => {
