@@ -18,7 +18,6 @@ import type { GatewayConfig } from './config.ts';
 import { DRAIN_MS } from './limits.ts';
 import { GatewayListener } from './listener.ts';
 import { createGatewayMetrics } from './metrics.ts';
-import { Probes } from './probes.ts';
 import { Tap } from './tap.ts';
 
 export async function buildGateway(
@@ -61,11 +60,9 @@ export async function assembleGateway(parts: {
   const { config, stateDir, link, log, now } = parts;
   const registry = createMetrics('gateway');
   const tap = new Tap();
-  const metrics = createGatewayMetrics(registry);
   const listener = new GatewayListener({
     table: { cluster: config.cluster, routes: link.gatewayRoutes },
-    metrics,
-    probes: new Probes({ link, metrics, now }),
+    metrics: createGatewayMetrics(registry),
     log,
     now,
     drainMs: config.drain ?? DRAIN_MS,

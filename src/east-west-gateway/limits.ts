@@ -10,16 +10,6 @@ export const CONNECTIONS_PER_SOURCE_MAX = 2_000;
 export const ENDPOINT_CONNECT_TIMEOUT_MS = 1_000;
 /** TCP keep-alive, so a peer that vanished does not hold its connection for ever. */
 export const KEEP_ALIVE_MS = 30_000;
-/** Probe connections open at once; the next one is closed. */
-export const PROBES_MAX = 1_000;
-/** Handshakes of probes that one address may begin, a second and at once; the next one is closed. */
-export const PROBES_PER_SECOND_MAX = 50;
-export const PROBES_BURST_MAX = 200;
-/** The same of all addresses together: what probing may cost this process. */
-export const ALL_PROBES_PER_SECOND_MAX = 200;
-export const ALL_PROBES_BURST_MAX = 500;
-/** Addresses remembered for that; beyond: the one that asked longest ago is forgotten. */
-export const PROBE_SOURCES_MAX = 10_000;
 /** How long a stop waits for open connections unless `drain` says otherwise; then they are cut. */
 export const DRAIN_MS = 10_000;
 /** Taps open at once; the next one is answered 429. */

@@ -15,7 +15,6 @@ import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { closeServer, listen } from '../runtime/listen.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { RefusalReason } from './chain-rules.ts';
-import type { PROBE_PROTOCOL } from './peer-probe.ts';
 import type { SvidSource } from './svid.ts';
 import { anonymousServerTls, meshServerTls, peerChain } from './tls.ts';
 import { type AcceptedPeer, verifyPeer } from './verify.ts';
@@ -34,16 +33,12 @@ export type ConnectionRefusal =
   | RefusalReason
   /** Plaintext, noise, a client without a certificate, one that no known root signed. */
   | 'tls-handshake'
-  /** Mesh ports speak HTTP/2; the client offered something else. */
+  /** Every mesh port speaks HTTP/2; the client offered something else. */
   | 'not-http2'
-  /** The answering side of probes speaks only that; see peer-probe.ts. */
-  | 'not-a-probe'
   | 'connection-limit';
 
 export interface PeerListenerOptions {
   readonly identity: SvidSource;
-  /** Application protocol (ALPN); default "h2". */
-  readonly protocol?: 'h2' | typeof PROBE_PROTOCOL;
   readonly admission: Admission;
   readonly connectionsMax: number;
   readonly handshakeMsMax: number;
@@ -64,7 +59,7 @@ export class PeerListener {
     this.#server = createServer(
       {
         ...this.#credentials(),
-        ALPNProtocols: [options.protocol ?? 'h2'],
+        ALPNProtocols: ['h2'],
         handshakeTimeout: options.handshakeMsMax,
         noDelay: true,
       },
@@ -97,11 +92,6 @@ export class PeerListener {
     return listen(this.#server, address);
   }
 
-  /** A connection that something else accepted; what was read of it must have been put back. */
-  adopt(socket: Socket): void {
-    this.#server.emit('connection', socket);
-  }
-
   /** Stops accepting; resolves when the last connection is gone. */
   close(): Promise<void> {
     for (const stop of this.#stopObserving) stop();
@@ -121,12 +111,11 @@ export class PeerListener {
   }
 
   #accept(socket: TLSSocket): void {
-    const { admission, now, protocol = 'h2' } = this.#options;
+    const { admission, now } = this.#options;
     // Whoever takes the socket listens for its end; a reset must not end the process.
     socket.on('error', () => socket.destroy());
-    if (socket.alpnProtocol !== protocol) {
-      const reason = protocol === 'h2' ? 'not-http2' : 'not-a-probe';
-      this.#refuse(socket, reason, `the client did not offer "${protocol}"`);
+    if (socket.alpnProtocol !== 'h2') {
+      this.#refuse(socket, 'not-http2', 'the client did not offer "h2"');
       return;
     }
     if (admission.kind === 'anyone') {

@@ -180,11 +180,7 @@ export class TestMesh {
     return { ...sidecar, link, stop: this.#run(sidecar.tasks) };
   }
 
-  async gateway(
-    cluster: string,
-    drain = '100ms',
-    trusted: readonly TestAuthority[] = [this.authority(cluster)],
-  ): Promise<RunningGateway> {
+  async gateway(cluster: string, drain = '100ms'): Promise<RunningGateway> {
     const config = parseConfig(
       JSON.stringify({
         cluster,
@@ -199,8 +195,7 @@ export class TestMesh {
       'test',
       gatewayConfig,
     );
-    const id = 'ns/isthmus-system/sa/east-west-gateway';
-    const link = testLink(testSvid(this.authority(cluster), id, Date.now()), trusted);
+    const link = testLink(this.svid(cluster, 'east-west-gateway'), [this.authority(cluster)]);
     const gateway = await assembleGateway({
       config,
       stateDir: config.stateDir,
