@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { RegistryClient } from '../global-registry/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
+import { MeshError } from '../mesh/errors.ts';
+import { memberId, registryId } from '../mesh/spiffe-id.ts';
 import { agentId } from '../mesh/system-identities.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
@@ -16,19 +18,26 @@ import { processFacts } from '../runtime/process-facts.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { VERSION } from '../runtime/version.ts';
-import { inTrustDomain } from '../trust-federation/authorizer.ts';
+import { exactly, inTrustDomain } from '../trust-federation/authorizer.ts';
 import { envelopeProofs } from '../trust-federation/bundle-envelope.ts';
 import {
   type ClusterAuthority,
   openClusterAuthority,
 } from '../trust-federation/cluster-authority.ts';
+import {
+  type ClusterSetCredentials,
+  loadMemberCredentials,
+} from '../trust-federation/clusterset-authority.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
 import { OwnBundle } from '../trust-federation/own-bundle.ts';
+import type { ConnectionRefused } from '../trust-federation/peer-listener.ts';
+import { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import { readRevocation } from '../trust-federation/revocation-statement.ts';
 import { saveRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
+import { meshRpcTls } from '../trust-federation/tls.ts';
 import { type AgentConfig, servicesFileOf } from './config.ts';
 import { type AgentParts, exposeState, figuresOf } from './debug.ts';
 import { StaticSource } from './discovery/static-source.ts';
@@ -42,7 +51,6 @@ import {
   STOP_GRACE_MS,
 } from './limits.ts';
 import { Members } from './members.ts';
-import { hasLeft, openMembership } from './membership.ts';
 import { deriveMesh } from './mesh-state.ts';
 import { createAgentMetrics, exposeFigures } from './metrics.ts';
 import { agentOperatorService } from './operator-service.ts';
@@ -99,7 +107,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   });
   // For the operator to hand to proxies, beside their join tokens.
   await saveRoots(join(stateDir, TRUST_ROOT_FILE), authority.bundle());
-  const membership = await openMembership(options);
+  const membership = await loadMembership(options);
   const clusterSetRoots = membership.roots;
   const ownBundle = await OwnBundle.open({
     stateDir,
@@ -107,13 +115,9 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     cluster,
     content: () => authority.bundle(),
     rootSigners: () => authority.statementSigners(),
-    member: () => membership.identity.current(),
+    member: () => membership.svid,
     log,
     now,
-  });
-  // What is published is signed anew with the membership that others can still verify.
-  membership.identity.observe(() => {
-    ownBundle.update().catch((error: unknown) => log.error({ error }, 'trust bundle not signed'));
   });
   const identity = serveAs(authority, config.svidTtl, log, now);
 
@@ -125,8 +129,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   });
   await source.load();
 
-  const { tls } = membership;
-  const registry = options.registry ?? new RegistryClient({ addresses: config.registry, tls, log });
+  const registry = options.registry ?? connectToRegistry(options, membership);
   const subscriber = new RegistrySubscriber({ registry, stateDir, log, now });
   await subscriber.load();
   const members = new Members({
@@ -156,7 +159,6 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     config: own,
     ownBundle,
     exports: mesh.exports,
-    departed: () => hasLeft(cluster, subscriber.intents, membership),
     leaseTtlMs: LEASE_TTL_MS,
     log,
     now,
@@ -169,13 +171,18 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const ads = new AdsServer({ snapshots, proxies, metrics, log });
   const svidTtlMs = config.svidTtl;
   const identities = new IdentityService({ authority, stateDir, svidTtlMs, metrics, log, now });
+  const refusedPeers = new RefusedPeers(now);
+  const refused = (port: 'control' | 'join', refusal: ConnectionRefused): void => {
+    metrics.connectionsRefused.inc({ port, reason: refusal.reason });
+    refusedPeers.record(port, refusal);
+  };
   const control = new RpcListener({
     name: 'control',
     identity,
     clients: { bundles: ownBundle.bundles, authorize: inTrustDomain(trustDomain) },
     services: [ads.service(), identities.renewalService(), proxyReports.service()],
     limits: CONTROL_PORT_LIMITS,
-    onRefused: reason => metrics.connectionsRefused.inc({ port: 'control', reason }),
+    onRefused: refusal => refused('control', refusal),
     log,
     now,
   });
@@ -185,7 +192,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     clients: 'anyone',
     services: [identities.joinService()],
     limits: JOIN_PORT_LIMITS,
-    onRefused: reason => metrics.connectionsRefused.inc({ port: 'join', reason }),
+    onRefused: refusal => refused('join', refusal),
     log,
     now,
   });
@@ -199,6 +206,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     publisher,
     proxies,
     proxyReports,
+    refusedPeers,
     operator,
   };
   exposeFigures(metrics, figuresOf(parts));
@@ -218,7 +226,6 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       { name: 'admin', run: signal => admin.run(signal) },
       authority,
       identity,
-      membership.identity,
       source,
       members,
       subscriber,
@@ -248,4 +255,27 @@ function serveAs(
     log,
     now,
   });
+}
+
+/** What makes this cluster a member: it speaks to the registry and vouches for its bundle. */
+async function loadMembership(options: AgentOptions): Promise<ClusterSetCredentials> {
+  const { config, stateDir } = options;
+  const { cluster, clusterSet } = config;
+  const dir = join(stateDir, 'membership');
+  const membership = await loadMemberCredentials(dir);
+  const { id } = membership.svid;
+  const expected = memberId(clusterSet, cluster);
+  if (id === expected) return membership;
+  throw new MeshError(
+    'CERTIFICATE_INVALID',
+    `"${dir}" is the membership of "${id}", not of "${expected}"; copy this cluster's own`,
+  );
+}
+
+function connectToRegistry(
+  { config, log, now }: AgentOptions,
+  { svid, roots }: ClusterSetCredentials,
+): RegistryClient {
+  const tls = () => meshRpcTls(svid, roots, exactly(registryId(config.clusterSet)), now);
+  return new RegistryClient({ addresses: config.registry, tls, log });
 }

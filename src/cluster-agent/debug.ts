@@ -7,6 +7,7 @@ import type { ExportedService } from '../mesh/service.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { AdminServer } from '../runtime/admin.ts';
 import type { OperatorSocket } from '../runtime/operator-socket.ts';
+import type { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import type { StaticSource } from './discovery/static-source.ts';
 import type { Members } from './members.ts';
 import type { DerivedMesh } from './mesh-state.ts';
@@ -24,13 +25,16 @@ export interface AgentParts {
   readonly publisher: RegistryPublisher;
   readonly proxies: Proxies;
   readonly proxyReports: ProxyReports;
+  readonly refusedPeers: RefusedPeers;
   readonly operator: OperatorSocket;
 }
 
 export function exposeState(admin: AdminServer, parts: AgentParts): void {
-  const { source, subscriber, members, mesh, publisher, proxies, proxyReports, operator } = parts;
+  const { source, subscriber, members, mesh, publisher, proxies } = parts;
+  const { proxyReports, refusedPeers, operator } = parts;
   admin.debug('clusters', () => describeClusters(parts));
   admin.debug('intents', () => [...subscriber.intents.entries().values()]);
+  admin.debug('refusals', () => refusedPeers.list());
   admin.debug('claims', () => members.refusals());
   admin.debug('proxies', () => proxies.list());
   admin.debug('proxy-reports', () => [...proxyReports.reports.entries().values()]);

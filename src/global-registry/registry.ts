@@ -19,6 +19,7 @@ import {
   type ClusterSetCredentials,
   loadMemberCredentials,
 } from '../trust-federation/clusterset-authority.ts';
+import { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
 import type { RegistryConfig } from './config.ts';
@@ -27,7 +28,6 @@ import { EtcdStore } from './etcd-store.ts';
 import { listIntents } from './intents.ts';
 import { describeRecord } from './keys.ts';
 import { CONNECTIONS_MAX, HANDSHAKE_MS_MAX, STOP_GRACE_MS } from './limits.ts';
-import { createMemberships } from './memberships.ts';
 import { createRegistryMetrics } from './metrics.ts';
 import { registryOperatorService } from './operator-service.ts';
 import { registryHandlers } from './registry-service.ts';
@@ -37,8 +37,6 @@ import { TableMirror } from './table-mirror.ts';
 export interface Registry {
   readonly address: SocketAddress;
   readonly admin: SocketAddress;
-  /** Where clusters join; undefined where they cannot. */
-  readonly join: SocketAddress | undefined;
   readonly tasks: readonly Task[];
 }
 
@@ -55,31 +53,26 @@ export async function createRegistry(
   const metrics = createRegistryMetrics();
   const store = await openStore(config, stateDir, log);
   const mirror = new TableMirror({ store, log, metrics });
-  const table = { store, mirror };
-  const memberships = await createMemberships({
-    config,
-    stateDir,
-    credentials,
-    table,
-    metrics,
-    log,
-    now,
-  });
   const bundles = new Table<TrustDomain, TrustBundle>('clusterset-bundle');
   bundles.put(clusterSet, credentials.roots);
   const proofs = envelopeProofs(bundles, now);
-  const handlers = registryHandlers({ ...table, clusterSet, proofs, metrics });
+  const handlers = registryHandlers({ store, mirror, clusterSet, proofs, metrics });
+  const refusedPeers = new RefusedPeers(now);
   const listener = new RpcListener({
     name: 'registry',
-    identity: memberships.identity,
+    // Read at the start: the registry's own certificate lives a year.
+    identity: { current: () => credentials.svid, observe: () => () => undefined },
     clients: { bundles, authorize: anyMember(clusterSet) },
-    services: [rpcService(RegistryDefinition, handlers), memberships.renewals],
+    services: [rpcService(RegistryDefinition, handlers)],
     limits: {
       connectionsMax: CONNECTIONS_MAX,
       handshakeMsMax: HANDSHAKE_MS_MAX,
       stopGraceMs: STOP_GRACE_MS,
     },
-    onRefused: reason => metrics.refusedPeers.inc({ reason }),
+    onRefused: refusal => {
+      metrics.refusedPeers.inc({ reason: refusal.reason });
+      refusedPeers.record('registry', refusal);
+    },
     log,
     now,
   });
@@ -88,6 +81,7 @@ export async function createRegistry(
   admin.debug('process', processFacts(stateDir, now));
   admin.ready('store', () => (mirror.storeId === undefined ? mirror.outage : undefined));
   admin.debug('records', () => recordsOf(mirror));
+  admin.debug('refusals', () => refusedPeers.list());
   admin.debug('intents', () => listIntents(mirror));
   admin.debug('store', () => ({
     kind: store.kind,
@@ -98,7 +92,7 @@ export async function createRegistry(
 
   const operator = new OperatorSocket(
     stateDir,
-    [registryOperatorService(table, log), memberships.operator],
+    [registryOperatorService({ store, mirror }, log)],
     log,
   );
   admin.debug('operator', () => ({ socket: operator.path }));
@@ -113,9 +107,7 @@ export async function createRegistry(
   return {
     address,
     admin: adminAddress,
-    join: memberships.joinAddress,
     tasks: [
-      ...memberships.tasks,
       {
         name: 'listener',
         run: async signal => {

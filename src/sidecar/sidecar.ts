@@ -13,6 +13,7 @@ import { createMetrics } from '../runtime/metrics.ts';
 import { processFacts } from '../runtime/process-facts.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
+import { type PeerRefusal, RefusedPeers } from '../trust-federation/refused-peers.ts';
 import type { SidecarConfig } from './config.ts';
 import { InboundListener } from './inbound/listener.ts';
 import { StreamHandler } from './inbound/streams.ts';
@@ -88,7 +89,9 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
     identity: () => identity.current().id,
   });
 
-  const pool = new SessionPool({ identity, bundles, now });
+  const refusedPeers = new RefusedPeers(now);
+  const onRefused = (refusal: PeerRefusal): void => refusedPeers.record('outbound', refusal);
+  const pool = new SessionPool({ identity, bundles, onRefused, now });
   const rotations = new Rotations({
     upstreams,
     now,
@@ -140,7 +143,11 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
     now,
     drainMs,
     onAccepted: () => reporter.inboundAccepted(),
-    onRefused: (reason, message, source) => reporter.inboundRefused(reason, { message, source }),
+    onRefused: refusal => {
+      refusedPeers.record('inbound', refusal);
+      const { reason, message, source, id } = refusal;
+      reporter.inboundRefused(reason, { message, source, ...(id === undefined ? {} : { id }) });
+    },
   });
 
   const admin = new AdminServer({ metrics: registry, config });
@@ -152,6 +159,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   admin.debug('agent', () => link.status());
   admin.debug('identity', () => describeIdentity(identity.current(), bundles, now()));
   admin.debug('bundles', () => describeBundles(bundles.entries().values()));
+  admin.debug('refusals', () => refusedPeers.list());
   admin.debug('hosts', () => hosts.entries());
   admin.debug('upstreams', () => [...rotations.all()].map(each => each.describe(now())));
   admin.debug('gateways', () => [...rotations.gateways.all()]);

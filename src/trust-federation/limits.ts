@@ -13,3 +13,6 @@ export const OWN_BUNDLE_BYTES_MAX = 64 * 1024;
 export const ISSUERS_MAX = 100;
 /** Revoked roots remembered, without their keys. */
 export const REVOKED_ROOTS_MAX = 10;
+
+/** Kinds of refused peers shown under /debug/refusals; beyond: the one seen longest ago is forgotten. */
+export const REFUSED_PEERS_MAX = 100;

@@ -3,21 +3,23 @@
  *
  * TLS 1.3 without resumption, then the peer door, before a byte of the protocol inside is read. Whoever
  * is refused learns nothing but a closed connection, and touches no one else. Our own certificate and
- * the roots are those in force at each handshake.
+ * the roots are those in force at each handshake; who is revoked later is cut off.
  */
 
 import type { DropArgument, Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { SocketAddress } from '../mesh/address.ts';
 import type { Collection } from '../mesh/collection.ts';
-import type { TrustDomain } from '../mesh/spiffe-id.ts';
+import type { SpiffeId, TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { closeServer, listen } from '../runtime/listen.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { RefusalReason } from './chain-rules.ts';
+import type { PeerRefusal } from './refused-peers.ts';
 import type { SvidSource } from './svid.ts';
-import { anonymousServerTls, meshServerTls, peerChain } from './tls.ts';
-import { type AcceptedPeer, verifyPeer } from './verify.ts';
+import { anonymousServerTls, meshServerTls, peerChain, verifyConnection } from './tls.ts';
+import type { AcceptedPeer, BundleSource } from './verify.ts';
+import { withdrawal } from './withdrawal.ts';
 
 /** Who may come in: peers by their SVIDs, or for the join port anyone, who then has no identity. */
 export type Admission =
@@ -31,19 +33,23 @@ export type Admission =
 
 export type ConnectionRefusal =
   | RefusalReason
-  /** Plaintext, noise, a client without a certificate, one that no known root signed. */
+  /** Plaintext, noise, a connection that broke off. */
   | 'tls-handshake'
   /** Every mesh port speaks HTTP/2; the client offered something else. */
   | 'not-http2'
   | 'connection-limit';
+
+export interface ConnectionRefused extends PeerRefusal {
+  readonly reason: ConnectionRefusal;
+}
 
 export interface PeerListenerOptions {
   readonly identity: SvidSource;
   readonly admission: Admission;
   readonly connectionsMax: number;
   readonly handshakeMsMax: number;
-  /** `source` is the remote address. */
-  readonly onRefused: (reason: ConnectionRefusal, message: string, source: string) => void;
+  /** Also called for connections that were accepted and are cut, with the reason. */
+  readonly onRefused: (refusal: ConnectionRefused) => void;
   readonly now: () => number;
 }
 
@@ -51,11 +57,12 @@ export class PeerListener {
   readonly #options: PeerListenerOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #stopObserving: readonly (() => void)[];
+  readonly #peers = new Map<TLSSocket, AcceptedPeer>();
+  readonly #stopObserving: (() => void)[];
 
   constructor(options: PeerListenerOptions) {
     this.#options = options;
-    const { identity, admission, onRefused } = options;
+    const { identity, admission } = options;
     this.#server = createServer(
       {
         ...this.#credentials(),
@@ -71,17 +78,25 @@ export class PeerListener {
       socket.once('close', () => this.#sockets.delete(socket));
     });
     this.#server.on('tlsClientError', (error, socket) => {
-      onRefused('tls-handshake', error.message, sourceOf(socket));
-      socket.destroy();
+      this.#refuse(socket, refused('tls-handshake', error.message));
     });
     this.#server.on('drop', (dropped?: DropArgument) =>
-      onRefused('connection-limit', 'too many connections', dropped?.remoteAddress ?? 'unknown'),
+      options.onRefused({
+        ...refused('connection-limit', 'too many connections'),
+        source: dropped?.remoteAddress ?? 'unknown',
+        chain: [],
+      }),
     );
     const renew = (): void => this.#server.setSecureContext(this.#credentials());
-    this.#stopObserving = [
-      identity.observe(renew),
-      ...(admission.kind === 'peers' ? [admission.bundles.observe(renew)] : []),
-    ];
+    this.#stopObserving = [identity.observe(renew)];
+    if (admission.kind === 'peers') {
+      const { bundles } = admission;
+      const changed = (): void => {
+        renew();
+        this.#cutWithdrawn(bundles);
+      };
+      this.#stopObserving.push(bundles.observe(changed));
+    }
   }
 
   get accepting(): boolean {
@@ -107,7 +122,11 @@ export class PeerListener {
     const { identity, admission } = this.#options;
     return admission.kind === 'anyone'
       ? anonymousServerTls(identity.current())
-      : meshServerTls(identity.current(), admission.bundles.entries().values());
+      : {
+          ...meshServerTls(identity.current(), admission.bundles.entries().values()),
+          // OpenSSL would refuse without saying whom and why; `#accept` judges, and asks it too.
+          rejectUnauthorized: false,
+        };
   }
 
   #accept(socket: TLSSocket): void {
@@ -115,7 +134,7 @@ export class PeerListener {
     // Whoever takes the socket listens for its end; a reset must not end the process.
     socket.on('error', () => socket.destroy());
     if (socket.alpnProtocol !== 'h2') {
-      this.#refuse(socket, 'not-http2', 'the client did not offer "h2"');
+      this.#refuse(socket, refused('not-http2', 'the client did not offer "h2"'));
       return;
     }
     if (admission.kind === 'anyone') {
@@ -123,18 +142,42 @@ export class PeerListener {
       return;
     }
     const { bundles, authorize, onPeer } = admission;
-    const verdict = verifyPeer(peerChain(socket), bundles, authorize, now());
-    if (verdict.kind === 'accepted') onPeer(socket, verdict);
-    else this.#refuse(socket, verdict.reason, verdict.message);
+    const verdict = verifyConnection(socket, bundles, authorize, now());
+    if (verdict.kind === 'refused') {
+      this.#refuse(socket, verdict);
+      return;
+    }
+    this.#peers.set(socket, verdict);
+    socket.once('close', () => this.#peers.delete(socket));
+    onPeer(socket, verdict);
   }
 
-  #refuse(socket: TLSSocket, reason: ConnectionRefusal, message: string): void {
-    this.#options.onRefused(reason, message, sourceOf(socket));
+  #cutWithdrawn(bundles: BundleSource): void {
+    for (const [socket, peer] of this.#peers) {
+      const reason = withdrawal(peer, bundles);
+      if (reason !== undefined) this.#refuse(socket, reason);
+    }
+  }
+
+  #refuse(socket: TLSSocket, refusal: Refused): void {
+    // Before it is destroyed: Node forgets certificates and address with the connection.
+    const { reason, message, id } = refusal;
+    const chain = peerChain(socket);
+    this.#options.onRefused({ reason, message, id, source: sourceOf(socket), chain });
     socket.destroy();
   }
 }
 
-/** Node forgets the address when the connection is gone. */
+interface Refused {
+  readonly reason: ConnectionRefusal;
+  readonly message: string;
+  readonly id?: SpiffeId;
+}
+
+function refused(reason: ConnectionRefusal, message: string): Refused {
+  return { reason, message };
+}
+
 function sourceOf(socket: TLSSocket): string {
   return socket.remoteAddress ?? 'unknown';
 }

@@ -14,7 +14,7 @@ import type { Logger } from '../runtime/log.ts';
 import { createRpcServer, type RpcServer, type RpcService } from '../runtime/rpc-server.ts';
 import { aborted } from '../runtime/supervise.ts';
 import type { Authorizer } from './authorizer.ts';
-import { type ConnectionRefusal, PeerListener } from './peer-listener.ts';
+import { type ConnectionRefused, PeerListener } from './peer-listener.ts';
 import type { SvidSource } from './svid.ts';
 import type { AcceptedPeer } from './verify.ts';
 
@@ -35,7 +35,7 @@ export interface RpcListenerOptions {
     /** For running calls when the process stops; then they are cut. */
     readonly stopGraceMs: number;
   };
-  readonly onRefused: (reason: ConnectionRefusal) => void;
+  readonly onRefused: (refusal: ConnectionRefused) => void;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -62,9 +62,10 @@ export class RpcListener {
           : { kind: 'peers', ...clients, onPeer: (socket, peer) => this.#admit(socket, peer) },
       connectionsMax: limits.connectionsMax,
       handshakeMsMax: limits.handshakeMsMax,
-      onRefused: (reason, message, source) => {
-        onRefused(reason);
-        log.warn({ port: name, reason, message, source }, 'connection refused');
+      onRefused: refusal => {
+        onRefused(refusal);
+        const { reason, message, source, id } = refusal;
+        log.warn({ port: name, reason, message, source, id }, 'connection refused');
       },
       now,
     });

@@ -1,9 +1,10 @@
 /**
  * TLS settings of every mesh connection: TLS 1.3, certificates on both sides, no resumption.
  *
- * OpenSSL proves possession of the key and checks the chain a first time; who the peer is, verify.ts
- * decides. A client does so inside the handshake, through `checkServerIdentity`; a server with
- * `verifyPeer(peerChain(socket), …)` on 'secureConnection', before it reads a byte.
+ * OpenSSL proves possession of the key; who the peer is, verify.ts decides, and OpenSSL's opinion of the
+ * chain has to agree. Listeners and the sidecars' sessions ask `verifyConnection` when the handshake is done
+ * and before a byte is read or written, so that a refusal has a name; gRPC clients ask inside the handshake,
+ * through `checkServerIdentity`.
  */
 
 import { constants } from 'node:crypto';
@@ -19,10 +20,11 @@ import { MeshError } from '../mesh/errors.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { RpcTls } from '../runtime/rpc-client.ts';
 import type { Authorizer } from './authorizer.ts';
+import { refused } from './chain-rules.ts';
 import { CHAIN_CERTIFICATES_MAX } from './limits.ts';
 import { certificatesPem, keyPem } from './pem.ts';
 import type { Svid } from './svid.ts';
-import { verifyPeer } from './verify.ts';
+import { type BundleSource, type PeerVerdict, verifyPeer } from './verify.ts';
 
 /**
  * For listeners of peers with an SVID; ALPN is the caller's. A resumed session would skip the check of
@@ -75,7 +77,33 @@ export function meshClientTls(
   };
 }
 
-/** The same for a gRPC channel. */
+/**
+ * For connections that are handed to `verifyConnection` before anything else: OpenSSL alone would end
+ * them without saying whom it met and why.
+ */
+export function unverifiedClientTls(svid: Svid, bundle: TrustBundle): ConnectionOptions {
+  return {
+    ...credentialsOf(svid),
+    ca: rootsPem([bundle]),
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  };
+}
+
+/** Who is at the other end, by two readers of the same chain that both have to agree. */
+export function verifyConnection(
+  socket: TLSSocket,
+  bundles: BundleSource,
+  authorize: Authorizer,
+  nowMs: number,
+): PeerVerdict {
+  const verdict = verifyPeer(peerChain(socket), bundles, authorize, nowMs);
+  if (verdict.kind === 'refused' || socket.authorized) return verdict;
+  const message = `OpenSSL refuses the chain: ${String(socket.authorizationError)}`;
+  return { ...refused('untrusted', message), id: verdict.id };
+}
+
+/** `meshClientTls` for a gRPC channel. */
 export function meshRpcTls(...settings: Parameters<typeof meshClientTls>): RpcTls {
   const { checkServerIdentity, ...context } = meshClientTls(...settings);
   return { secureContext: createSecureContext(context), checkServerIdentity };

@@ -87,8 +87,6 @@ function encodeKind(intent: IntentBody): NonNullable<pb.Intent['kind']> {
       const { cluster, statement } = intent;
       return { $case: 'clusterRevocation', value: { cluster, statement: Buffer.from(statement) } };
     }
-    case 'departure':
-      return { $case: 'departure', value: { cluster: intent.cluster } };
   }
 }
 
@@ -124,8 +122,6 @@ function decodeKind(message: pb.Intent | undefined): IntentBody {
         cluster: parseClusterName(kind.value.cluster),
         statement: kind.value.statement,
       };
-    case 'departure':
-      return { kind: 'departure', cluster: parseClusterName(kind.value.cluster) };
     case undefined:
       throw invalid('intent has no kind this version knows');
   }

@@ -273,7 +273,7 @@ describe('registry', function () {
         r.text(),
       );
       expect(metrics).to.match(/refused_peers_total\{reason="not-authorized",[^}]*\} [1-9]/);
-      expect(metrics).to.match(/refused_peers_total\{reason="tls-handshake",[^}]*\} [1-9]/);
+      expect(metrics).to.match(/refused_peers_total\{reason="chain-empty",[^}]*\} [1-9]/);
       expect(metrics).to.not.match(/publishes_total\{/);
       const member = clientOf('east', registry.address);
       expect(await codeOf(member.publish({ puts: [configOf('east')], deletes: [] }))).to.equal(

@@ -98,7 +98,7 @@ describe('the inbound port', () => {
       ALPNProtocols: ['h2'],
     });
     await received(socket);
-    await expectRefused('tls-handshake');
+    await expectRefused('chain-empty');
   });
 
   it('closes on a client that does not offer HTTP/2', async () => {
@@ -115,7 +115,7 @@ describe('the inbound port', () => {
   it('closes on a client whose root nobody here knows', async () => {
     const stranger = testAuthority('east.example', Date.now());
     await received(open(svidOf(stranger, 'spiffe://east.example/ns/shop/sa/web')));
-    await expectRefused('tls-handshake');
+    await expectRefused('untrusted');
   });
 
   it('closes on an identity of east that the authority of west has signed', async () => {

@@ -13,7 +13,7 @@ import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { settlesWithin } from '../../runtime/drain.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { anyIdentity } from '../../trust-federation/authorizer.ts';
-import { type ConnectionRefusal, PeerListener } from '../../trust-federation/peer-listener.ts';
+import { type ConnectionRefused, PeerListener } from '../../trust-federation/peer-listener.ts';
 import type { SvidSource } from '../../trust-federation/svid.ts';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
 import { Http2Connection } from '../../wire/http2/connection.ts';
@@ -30,7 +30,7 @@ export interface InboundListenerOptions {
   readonly now: () => number;
   readonly drainMs: number;
   readonly onAccepted: () => void;
-  readonly onRefused: (reason: ConnectionRefusal, message: string, source: string) => void;
+  readonly onRefused: (refusal: ConnectionRefused) => void;
 }
 
 export class InboundListener {

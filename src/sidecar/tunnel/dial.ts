@@ -1,8 +1,8 @@
 /**
  * A TLS connection to an endpoint's sidecar, directly or through a gateway that only sees the SNI.
  *
- * TLS 1.3, ALPN h2, the roots of the endpoint's own trust domain and no other, and a peer that is
- * exactly the identity the agent named: checked inside the handshake, before a byte of a call.
+ * TLS 1.3, ALPN h2, the roots of the endpoint's own trust domain and no other. Whether the peer is
+ * exactly the identity the agent named is for the caller to verify, before it writes a byte.
  */
 
 import { connect as connectTcp, type Socket } from 'node:net';
@@ -11,17 +11,15 @@ import { formatAddress } from '../../mesh/address.ts';
 import type { Target } from '../../mesh/balancing.ts';
 import { isMeshError, MeshError, messageOf } from '../../mesh/errors.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
-import { exactly } from '../../trust-federation/authorizer.ts';
 import type { Svid } from '../../trust-federation/svid.ts';
-import { meshClientTls } from '../../trust-federation/tls.ts';
+import { unverifiedClientTls } from '../../trust-federation/tls.ts';
 import { CONNECT_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
 
-/** Rejects with PEER_REFUSED or PEER_UNAVAILABLE. */
+/** Rejects with PEER_UNAVAILABLE. */
 export function dial(
   { endpoint, address }: Target,
   svid: Svid,
   bundle: TrustBundle,
-  now: () => number,
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const where = `sidecar of "${endpoint.workload}" at ${formatAddress(address)}`;
@@ -55,7 +53,7 @@ export function dial(
     });
     tcp.once('error', error => fail(error.message, error));
     const tls = connectTls({
-      ...meshClientTls(svid, bundle, exactly(endpoint.spiffeId), now),
+      ...unverifiedClientTls(svid, bundle),
       socket: tcp satisfies Socket,
       servername: endpoint.sni,
       ALPNProtocols: ['h2'],

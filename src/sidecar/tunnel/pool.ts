@@ -6,6 +6,7 @@
  * are no longer in force (THREATS ID-11).
  */
 
+import type { TLSSocket } from 'node:tls';
 import { formatAddress } from '../../mesh/address.ts';
 import type { Target } from '../../mesh/balancing.ts';
 import type { Collection } from '../../mesh/collection.ts';
@@ -14,15 +15,19 @@ import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { exactly } from '../../trust-federation/authorizer.ts';
+import type { PeerRefusal } from '../../trust-federation/refused-peers.ts';
 import type { Svid, SvidSource } from '../../trust-federation/svid.ts';
-import { peerChain } from '../../trust-federation/tls.ts';
-import { type AcceptedPeer, verifyPeer } from '../../trust-federation/verify.ts';
+import { peerChain, verifyConnection } from '../../trust-federation/tls.ts';
+import type { AcceptedPeer } from '../../trust-federation/verify.ts';
+import { withdrawal } from '../../trust-federation/withdrawal.ts';
 import { dial } from './dial.ts';
 import { type StreamOutcome, TunnelSession, type TunnelStream } from './session.ts';
 
 export interface SessionPoolOptions {
   readonly identity: SvidSource;
   readonly bundles: Collection<TrustDomain, TrustBundle>;
+  /** A peer was not whom we called, or is revoked now. */
+  readonly onRefused: (refusal: PeerRefusal) => void;
   readonly now: () => number;
 }
 
@@ -43,6 +48,8 @@ export class SessionPool {
   readonly #options: SessionPoolOptions;
   /** Bounded by the endpoints the agent has named: a slot goes with its session. */
   readonly #slots = new Map<string, Slot>();
+  /** All that live, those retired too, with the address of their peer. */
+  readonly #sessions = new Map<TunnelSession, string>();
   readonly #stopObserving: readonly (() => void)[];
 
   constructor(options: SessionPoolOptions) {
@@ -50,7 +57,10 @@ export class SessionPool {
     const retireStale = (): void => this.#retireStale();
     this.#stopObserving = [
       options.identity.observe(retireStale),
-      options.bundles.observe(retireStale),
+      options.bundles.observe(() => {
+        retireStale();
+        this.#cutWithdrawn();
+      }),
     ];
   }
 
@@ -87,18 +97,13 @@ export class SessionPool {
       throw new MeshError('PEER_UNAVAILABLE', `no trust bundle of "${trustDomain}" is known yet`);
     }
     const svid = identity.current();
-    const session = dial(target, svid, bundle, now).then(socket => {
-      const peer = verifyPeer(
-        peerChain(socket),
-        new Map([[trustDomain, bundle]]),
-        exactly(target.endpoint.spiffeId),
-        now(),
-      );
-      if (peer.kind === 'refused') {
-        socket.destroy();
-        throw new MeshError('PEER_REFUSED', peer.message, { details: { reason: peer.reason } });
-      }
-      return new TunnelSession(socket, peer, now);
+    const session = dial(target, svid, bundle).then(socket => {
+      const peer = this.#verify(socket, target, bundle);
+      const opened = new TunnelSession(socket, peer, now);
+      const source = formatAddress(target.address);
+      this.#sessions.set(opened, source);
+      opened.onClose(() => this.#sessions.delete(opened));
+      return opened;
     });
     const slot: Slot = { svid, bundle, session, ready: undefined };
     this.#slots.set(key, slot);
@@ -110,6 +115,29 @@ export class SessionPool {
       () => this.#forget(key, slot),
     );
     return slot;
+  }
+
+  /** Before a byte of a call is written. Throws PEER_REFUSED. */
+  #verify(socket: TLSSocket, { endpoint, address }: Target, bundle: TrustBundle): AcceptedPeer {
+    const { now, onRefused } = this.#options;
+    const chain = peerChain(socket);
+    const known = new Map([[bundle.trustDomain, bundle]]);
+    const peer = verifyConnection(socket, known, exactly(endpoint.spiffeId), now());
+    if (peer.kind === 'accepted') return peer;
+    onRefused({ ...peer, source: formatAddress(address), chain });
+    socket.destroy();
+    throw new MeshError('PEER_REFUSED', peer.message, { details: { reason: peer.reason } });
+  }
+
+  /** Ends what goes on with peers that are revoked by now; it may be streams of retired sessions. */
+  #cutWithdrawn(): void {
+    const { bundles, onRefused } = this.#options;
+    for (const [session, source] of this.#sessions) {
+      const reason = withdrawal(session.peer, bundles);
+      if (reason === undefined) continue;
+      onRefused({ ...reason, source, chain: [] });
+      session.destroy();
+    }
   }
 
   #retireStale(): void {
