@@ -12,6 +12,7 @@ import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { processFacts } from '../runtime/process-facts.ts';
+import { socketAccess } from '../runtime/socket-internals.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
 import type { GatewayConfig } from './config.ts';
@@ -84,7 +85,7 @@ export async function assembleGateway(parts: {
 
   const adminAddress = await admin.listen(config.admin);
   const address = await listener.listen(config.listen);
-  log.info({ address, admin: adminAddress }, 'gateway listens');
+  log.info({ address, admin: adminAddress, sockets: socketAccess }, 'gateway listens');
   return {
     tasks: [
       { name: 'agent-link', run: signal => link.run(signal) },

@@ -10,6 +10,12 @@ export const CONNECTIONS_PER_SOURCE_MAX = 2_000;
 export const ENDPOINT_CONNECT_TIMEOUT_MS = 1_000;
 /** TCP keep-alive, so a peer that vanished does not hold its connection for ever. */
 export const KEEP_ALIVE_MS = 30_000;
+/** Of one read of a connection that is not busy; the rest is read next. */
+export const READ_BYTES = 16 * 1024;
+/** Of one read of a direction whose last read was full. */
+export const BULK_READ_BYTES = 256 * 1024;
+/** Buffers of BULK_READ_BYTES kept for reuse by the process; further ones are left to the garbage collector. */
+export const BULK_BUFFERS_MAX = 16;
 /** How long a stop waits for open connections unless `drain` says otherwise; then they are cut. */
 export const DRAIN_MS = 10_000;
 /** Taps open at once; the next one is answered 429. */

@@ -135,7 +135,7 @@ export class GatewayListener {
     metrics.accepted.inc();
     await splice(caller, endpoint, hello, (direction, bytes) => {
       connection.bytes[direction] += bytes.length;
-      metrics.bytes.inc({ direction }, bytes.length);
+      metrics.bytes[direction] += bytes.length;
       tap(bytes);
     });
     this.#spliced.delete(connection);

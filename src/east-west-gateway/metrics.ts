@@ -4,6 +4,7 @@ import { Counter, Gauge } from 'prom-client';
 import type { MetricsRegistry } from '../runtime/metrics.ts';
 import type { HelloOutcome } from './hello-reader.ts';
 import type { RoutingRefusal } from './routing.ts';
+import type { Direction } from './splice.ts';
 
 export type GatewayRefusal =
   | Extract<HelloOutcome, { kind: 'refused' }>['reason']
@@ -16,11 +17,23 @@ export interface GatewayMetrics {
   readonly accepted: Counter;
   readonly refused: Counter<'reason'>;
   readonly open: Gauge;
-  readonly bytes: Counter<'direction'>;
+  /** Added to with every chunk; prom-client is told when somebody asks. */
+  readonly bytes: Record<Direction, number>;
 }
 
 export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics {
   const registers = [registry];
+  const bytes: GatewayMetrics['bytes'] = { 'to-endpoint': 0, 'to-caller': 0 };
+  new Counter({
+    name: 'isthmus_gateway_bytes_total',
+    help: 'Bytes relayed',
+    labelNames: ['direction'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [direction, count] of Object.entries(bytes)) this.inc({ direction }, count);
+    },
+  });
   return {
     accepted: new Counter({
       name: 'isthmus_gateway_connections_total',
@@ -38,11 +51,6 @@ export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics 
       help: 'Connections open now, joined or not yet',
       registers,
     }),
-    bytes: new Counter({
-      name: 'isthmus_gateway_bytes_total',
-      help: 'Bytes relayed',
-      labelNames: ['direction'],
-      registers,
-    }),
+    bytes,
   };
 }

@@ -2,8 +2,8 @@
 
 import { connect, type Socket } from 'node:net';
 import type { SocketAddress } from '../mesh/address.ts';
-import { relay } from '../runtime/relay.ts';
 import { ENDPOINT_CONNECT_TIMEOUT_MS, KEEP_ALIVE_MS } from './limits.ts';
+import { relay } from './relay.ts';
 
 export type Direction = 'to-endpoint' | 'to-caller';
 

@@ -32,7 +32,8 @@ export class Tap {
   #stream(response: ServerResponse, bytesMax: number, durationMs: number): void {
     let left = bytesMax;
     const listener = (bytes: Buffer): void => {
-      response.write(bytes.subarray(0, left));
+      // Whoever reads into them next does not wait for the tap.
+      response.write(Buffer.from(bytes.subarray(0, left)));
       left -= bytes.length;
       if (left <= 0) stop();
     };

@@ -59,12 +59,16 @@ export const APPLICATION_CONNECT_TIMEOUT_MS = 1_000;
  * ones (Node's after 5 s), and a request that meets the close on its way is lost.
  */
 export const APPLICATION_REUSE_MS = 2_000;
-/** Of one read of a connection to the application; the rest is read next. */
+/** Of one read of a connection of or to the application; the rest is read next. */
 export const READ_BYTES = 64 * 1024;
+/** What is larger waits for the rest of its event-loop turn, and leaves with it in one write. */
+export const GATHERED_BYTES_MIN = 8 * 1024;
+/** Buffers of READ_BYTES kept for reuse by the process; further ones are left to the garbage collector. */
+export const BULK_BUFFERS_MAX = 32;
 
 // The tunnel, both ends.
-/** Output given to a TLS socket that it has not sent yet; beyond it no more is taken from the streams. */
-export const UNSENT_BYTES_MAX = 64 * 1024;
+/** Of one read of a TLS socket: a record, which Node gives one by one. */
+export const TLS_READ_BYTES = 16 * 1024;
 /** From our end of a channel or connection to the peer's; then it is reset. */
 export const END_TIMEOUT_MS = 3_000;
 

@@ -11,6 +11,7 @@ import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
 import { processFacts } from '../runtime/process-facts.ts';
+import { socketAccess } from '../runtime/socket-internals.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
 import { type PeerRefusal, RefusedPeers } from '../trust-federation/refused-peers.ts';
@@ -172,7 +173,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
       outboundTcp.map(({ listener, listen }) => listener.listen(listen)),
     ),
   };
-  log.info(bound, 'sidecar listens');
+  log.info({ ...bound, sockets: socketAccess }, 'sidecar listens');
   return {
     ...bound,
     tasks: [

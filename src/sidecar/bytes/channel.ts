@@ -10,8 +10,8 @@ export interface Channel {
   /** Who is told; what arrived before there is one is kept (bounded by the receive window) and told now. */
   attach(owner: ChannelOwner): void;
   /**
-   * In one write: latin1 text, bytes from `start` to `end`, latin1 text. False: wait for `onWritable`. A
-   * stream copies the bytes; a socket keeps them until they are sent.
+   * In one write: latin1 text, bytes from `start` to `end`, latin1 text. The bytes are the caller's again
+   * at once. False: wait for `onWritable`.
    */
   send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean;
   /** After what was sent; the other direction goes on. */
@@ -26,7 +26,7 @@ export interface Channel {
 }
 
 export interface ChannelOwner {
-  /** Of a socket: valid only during the call. Of a stream: for as long as they are wanted. */
+  /** Valid only during the call. */
   onData(bytes: Buffer): void;
   /** The peer has sent everything. */
   onEnd(): void;

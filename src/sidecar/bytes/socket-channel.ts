@@ -2,49 +2,73 @@
 
 import { connect, type Socket } from 'node:net';
 import type { SocketAddress } from '../../mesh/address.ts';
-import { READ_BYTES } from '../limits.ts';
+import { giveOnread } from '../../runtime/socket-internals.ts';
+import { type SocketWriter, socketWriter } from '../../runtime/socket-writer.ts';
+import { GATHERED_BYTES_MIN, READ_BYTES } from '../limits.ts';
+import { bulk } from './bulk.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 
-/** From here on bytes are part of something larger, and wait for the rest of their event-loop turn. */
-const BULK_BYTES_MIN = 8 * 1024;
-
-/** Of all connections that we open: to sockets without one Node gives 64 KiB anew for each read. */
+/** Of all sockets: Node gives one without an `onread` 64 KiB anew for each read. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+/** What is small is put together here. Another takes its place when the kernel did not take all of it. */
+let scratch = Buffer.allocUnsafeSlow(GATHERED_BYTES_MIN);
 
 /** A connection of ours, and its channel; 'connect' and 'error' are the caller's to hear. */
 export function connectChannel(address: SocketAddress): {
   readonly socket: Socket;
   readonly channel: SocketChannel;
 } {
-  const onread = {
-    buffer: readBuffer,
-    callback: (bytes: number): boolean => {
-      channel.onRead(readBuffer.subarray(0, bytes));
-      return true;
-    },
-  };
+  const onread = onreadFor((): SocketChannel => channel);
   const socket = connect({ ...address, allowHalfOpen: true, noDelay: true, onread });
   const channel = new SocketChannel(socket);
   return { socket, channel };
 }
 
+/** A connection that reads nothing yet. */
+export function acceptedChannel(socket: Socket): SocketChannel {
+  const channel = new SocketChannel(socket);
+  giveOnread(
+    socket,
+    onreadFor(() => channel),
+  );
+  return channel;
+}
+
+function onreadFor(channel: () => SocketChannel) {
+  return {
+    buffer: readBuffer,
+    callback: (bytes: number): boolean => {
+      channel().onRead(readBuffer.subarray(0, bytes));
+      return true;
+    },
+  };
+}
+
 export class SocketChannel implements Channel {
   readonly #socket: Socket;
+  /** When it is first needed: only a connected socket has what to write to. */
+  #writer: SocketWriter | undefined;
   #owner: ChannelOwner | undefined;
   #closed = false;
   /** The peer has ended its direction. */
   #ended = false;
-  #corked = false;
-  readonly #uncork = (): void => {
-    this.#corked = false;
-    this.#socket.uncork();
+  /** The bulk of this event-loop turn, and how much of it there is. */
+  #gathered: Buffer | undefined;
+  #gatheredBytes = 0;
+  /** Still being sent. */
+  #unsent: Buffer[] = [];
+  readonly #flush = (): void => {
+    const gathered = this.#gathered;
+    if (gathered === undefined) return;
+    this.#gathered = undefined;
+    const bytes = gathered.subarray(0, this.#gatheredBytes);
+    if (this.#write(bytes)) bulk.recycle(gathered);
+    else this.#unsent.push(gathered);
   };
 
-  /** Takes over a socket that reads nothing yet. */
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('data', (bytes: Buffer) => this.onRead(bytes));
-    socket.on('drain', () => this.#owner?.onWritable());
     socket.on('end', () => {
       this.#ended = true;
       this.#owner?.onEnd();
@@ -74,30 +98,34 @@ export class SocketChannel implements Channel {
 
   send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean {
     if (this.#closed || !this.#socket.writable) return true;
-    const size = end - start;
-    if (size >= BULK_BYTES_MIN) {
-      this.#corkForTurn();
-      if (before !== '') this.#socket.write(before, 'latin1');
-      this.#socket.write(bytes.subarray(start, end));
-      if (after !== '') this.#socket.write(after, 'latin1');
-      return !this.#socket.writableNeedDrain;
+    const size = before.length + (end - start) + after.length;
+    if (this.#gathered !== undefined || size > GATHERED_BYTES_MIN) {
+      if (before !== '') this.#gather(Buffer.from(before, 'latin1'));
+      this.#gather(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+      if (after !== '') this.#gather(Buffer.from(after, 'latin1'));
+    } else if (start === end) this.#write(before + after);
+    else {
+      scratch.write(before, 0, 'latin1');
+      bytes.copy(scratch, before.length, start, end);
+      if (after !== '') scratch.write(after, size - after.length, 'latin1');
+      if (!this.#write(scratch.subarray(0, size))) {
+        scratch = Buffer.allocUnsafeSlow(GATHERED_BYTES_MIN);
+      }
     }
-    if (size === 0) return this.#socket.write(before + after, 'latin1');
-    const joined = Buffer.allocUnsafe(before.length + size + after.length);
-    joined.write(before, 0, 'latin1');
-    bytes.copy(joined, before.length, start, end);
-    joined.write(after, before.length + size, 'latin1');
-    return this.#socket.write(joined);
+    return this.#writer?.pending !== true;
   }
 
   end(): void {
     if (this.#closed) return;
-    this.#socket.end();
+    this.#flush();
+    if (this.#writer === undefined) this.#socket.end();
+    else this.#writer.end();
   }
 
   abort(): void {
     this.#closed = true;
     this.#owner = undefined;
+    this.#gathered = undefined;
     this.#socket.resetAndDestroy();
   }
 
@@ -110,11 +138,29 @@ export class SocketChannel implements Channel {
   }
 
   /** A body arrives in TLS records of 16 KiB; those of one turn leave in one system call. */
-  #corkForTurn(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this.#socket.cork();
-    setImmediate(this.#uncork);
+  #gather(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#gathered === undefined) {
+        this.#gathered = bulk.take();
+        this.#gatheredBytes = 0;
+        setImmediate(this.#flush);
+      }
+      const copied = bytes.copy(this.#gathered, this.#gatheredBytes, at);
+      this.#gatheredBytes += copied;
+      at += copied;
+      if (this.#gatheredBytes === this.#gathered.length) this.#flush();
+    }
+  }
+
+  #write(data: Buffer | string): boolean {
+    this.#writer ??= socketWriter(this.#socket, () => this.#onDrained());
+    return this.#writer.write(data);
+  }
+
+  #onDrained(): void {
+    for (const bytes of this.#unsent) bulk.recycle(bytes);
+    this.#unsent = [];
+    this.#owner?.onWritable();
   }
 
   #onClose(): void {

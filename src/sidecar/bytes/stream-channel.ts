@@ -9,6 +9,8 @@
 import { H2, type H2Code } from '../../wire/http2/error-codes.ts';
 import type { ResponseHead } from '../../wire/http2/heads.ts';
 import type { Http2Stream, StreamHandler } from '../../wire/http2/stream.ts';
+import { GATHERED_BYTES_MIN, READ_BYTES } from '../limits.ts';
+import { bulk } from './bulk.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 
 export class StreamChannel implements Channel, StreamHandler {
@@ -17,7 +19,7 @@ export class StreamChannel implements Channel, StreamHandler {
   #onAnswer: ((head: ResponseHead | undefined) => void) | undefined;
   #paused = false;
   #unreadBytes = 0;
-  /** Arrived before there was an owner. Views of what the TLS socket read, which it does not use again. */
+  /** Arrived before there was an owner. */
   #early: Buffer[] = [];
   #ended = false;
   #unsent: Buffer[] = [];
@@ -105,7 +107,7 @@ export class StreamChannel implements Channel, StreamHandler {
   onData(bytes: Buffer): void {
     if (this.#closed) this.#stream?.consumed(bytes.length);
     else if (this.#owner === undefined) {
-      this.#early.push(bytes);
+      this.#early.push(Buffer.from(bytes));
       this.#unreadBytes += bytes.length;
     } else {
       this.#owner.onData(bytes);
@@ -137,6 +139,7 @@ export class StreamChannel implements Channel, StreamHandler {
         return;
       }
       this.#unsent.shift();
+      bulk.recycle(bytes);
     }
     if (this.#endAfterUnsent) this.#stream?.end();
     else this.#owner?.onWritable();
@@ -144,10 +147,17 @@ export class StreamChannel implements Channel, StreamHandler {
 
   #write(bytes: Buffer): void {
     if (this.#unsent.length > 0) {
-      this.#unsent.push(Buffer.from(bytes));
+      this.#unsent.push(kept(bytes));
       return;
     }
     const written = this.#stream?.write(bytes) ?? 0;
-    if (written < bytes.length) this.#unsent.push(Buffer.from(bytes.subarray(written)));
+    if (written < bytes.length) this.#unsent.push(kept(bytes.subarray(written)));
   }
+}
+
+function kept(bytes: Buffer): Buffer {
+  if (bytes.length < GATHERED_BYTES_MIN || bytes.length > READ_BYTES) return Buffer.from(bytes);
+  const copy = bulk.take().subarray(0, bytes.length);
+  copy.set(bytes);
+  return copy;
 }

@@ -12,7 +12,6 @@ import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
 import {
   type HeadEdits,
-  type ResponseEdits,
   writeRequestHead,
   writeResponseHead,
 } from '../../wire/http1/write-head.ts';
@@ -232,12 +231,9 @@ export class Exchange implements ChannelOwner {
     const framing = framingFor(asked, head);
     const keeps = this.#owner.keepsClient() && framing.kind !== 'until-close';
     this.#clientIsKept = keeps;
-    const edits: ResponseEdits = {
-      ...this.#owner.responseEdits(),
-      framing,
-      ...connectionEdit(asked, keeps),
-    };
-    const text = writeResponseHead(head, edits);
+    const { drop, add } = this.#owner.responseEdits();
+    const connection = connectionEdit(asked, keeps);
+    const text = writeResponseHead(head, { drop, add, framing, connection });
     if (head.upgrade !== undefined) {
       this.#client.send(text, NO_BYTES, 0, 0, '');
       this.#owner.onSwitched(input.subarray(at));
@@ -268,7 +264,7 @@ function framingFor({ minorVersion }: RequestHead, { framing }: ResponseHead): F
   return framing.kind === 'until-close' ? CHUNKED : framing;
 }
 
-function connectionEdit(asked: RequestHead, keeps: boolean): Pick<HeadEdits, 'connection'> {
-  if (!keeps) return { connection: 'close' };
-  return asked.minorVersion === 0 ? { connection: 'keep-alive' } : {};
+function connectionEdit(asked: RequestHead, keeps: boolean): HeadEdits['connection'] {
+  if (!keeps) return 'close';
+  return asked.minorVersion === 0 ? 'keep-alive' : undefined;
 }

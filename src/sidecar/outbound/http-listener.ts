@@ -8,7 +8,7 @@ import type { SocketAddress } from '../../mesh/address.ts';
 import { settlesWithin } from '../../runtime/drain.ts';
 import { closeServer, listen } from '../../runtime/listen.ts';
 import { aborted } from '../../runtime/supervise.ts';
-import { SocketChannel } from '../bytes/socket-channel.ts';
+import { acceptedChannel } from '../bytes/socket-channel.ts';
 import { Conversation } from '../http/conversation.ts';
 import { sweepEvery } from '../http/sweep.ts';
 import { OUTBOUND_CONNECTIONS_MAX } from '../limits.ts';
@@ -49,7 +49,7 @@ export class OutboundHttpListener {
 
   #serve(socket: Socket): void {
     const conversation = new Conversation({
-      client: new SocketChannel(socket),
+      client: acceptedChannel(socket),
       now: this.#options.now,
       endMeansGone: true,
     });

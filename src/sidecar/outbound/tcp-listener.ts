@@ -7,7 +7,7 @@ import { settlesWithin } from '../../runtime/drain.ts';
 import { closeServer, listen } from '../../runtime/listen.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { join } from '../bytes/join.ts';
-import { SocketChannel } from '../bytes/socket-channel.ts';
+import { acceptedChannel } from '../bytes/socket-channel.ts';
 import { OUTBOUND_CONNECTIONS_MAX } from '../limits.ts';
 import type { Caller } from './caller.ts';
 import type { Rotation } from './rotation.ts';
@@ -66,7 +66,7 @@ export class OutboundTcpListener {
     switch (outcome.kind) {
       case 'reached':
         onOpened(rotation.upstream);
-        join(new SocketChannel(socket), outcome.stream.channel, () => caller.done(outcome));
+        join(acceptedChannel(socket), outcome.stream.channel, () => caller.done(outcome));
         return;
       case 'no-endpoint':
         this.#options.onRefused('no-endpoint');

@@ -1,26 +1,33 @@
 /**
  * A TLS socket that carries one HTTP/2 connection, on either end of a tunnel.
  *
- * The frames of one event-loop turn leave in one write: at the end of the turn when several streams are
- * busy, so that one TLS record and one system call serve them all. While the socket takes no more,
- * the output is left where it is, and backpressure reaches every stream. A peer that vanished answers no
- * ping, and the connection ends.
+ * The frames of one event-loop turn leave in one write, so that one TLS record and one system call serve
+ * all streams. While the socket has not sent the last write, output is left where it is, and backpressure
+ * reaches every stream.
  */
 
 import type { TLSSocket } from 'node:tls';
+import { giveOnread } from '../../runtime/socket-internals.ts';
+import { type SocketWriter, socketWriter } from '../../runtime/socket-writer.ts';
 import type { Http2Connection } from '../../wire/http2/connection.ts';
 import { H2 } from '../../wire/http2/error-codes.ts';
-import { Slabs } from '../../wire/http2/slabs.ts';
-import { END_TIMEOUT_MS, UNSENT_BYTES_MAX } from '../limits.ts';
+import { SLAB_BYTES, SPARE_SLABS_MAX } from '../../wire/http2/limits.ts';
+import { Slabs } from '../../wire/slabs.ts';
+import { END_TIMEOUT_MS, TLS_READ_BYTES } from '../limits.ts';
 
 /** Of the process: connections come and go, output buffers stay. */
-export const slabs = new Slabs();
+export const slabs = new Slabs(SLAB_BYTES, SPARE_SLABS_MAX);
+
+/** Of all TLS sockets: what is read is dealt with before the next read. */
+const readBuffer = Buffer.allocUnsafeSlow(TLS_READ_BYTES);
 
 export class FrameSocket {
   readonly #socket: TLSSocket;
+  readonly #writer: SocketWriter;
   #connection: Http2Connection | undefined;
   #flushScheduled = false;
-  #unsentBytes = 0;
+  /** Being sent. */
+  #output: Buffer | undefined;
   #ended = false;
   readonly #flush = (): void => {
     this.#flushScheduled = false;
@@ -29,12 +36,20 @@ export class FrameSocket {
 
   constructor(socket: TLSSocket) {
     this.#socket = socket;
+    this.#writer = socketWriter(socket, () => this.#onDrained());
   }
 
   /** From here on what arrives goes to the connection. */
   start(connection: Http2Connection): void {
     this.#connection = connection;
     const socket = this.#socket;
+    giveOnread(socket, {
+      buffer: readBuffer,
+      callback: bytes => {
+        connection.receive(readBuffer.subarray(0, bytes));
+        return true;
+      },
+    });
     socket.on('data', (bytes: Buffer) => connection.receive(bytes));
     socket.on('error', () => undefined);
     socket.on('end', () => connection.destroy(H2.NO_ERROR, 'the peer ended the connection'));
@@ -49,7 +64,7 @@ export class FrameSocket {
 
   /** The connection has output. */
   scheduleFlush(): void {
-    if (this.#flushScheduled || this.#unsentBytes > UNSENT_BYTES_MAX) return;
+    if (this.#flushScheduled || this.#writer.pending) return;
     this.#flushScheduled = true;
     setImmediate(this.#flush);
   }
@@ -61,7 +76,6 @@ export class FrameSocket {
     // Not within the call that ended it: its output may not be taken there.
     setImmediate(() => {
       this.#write();
-      this.#socket.end();
       setTimeout(() => this.#socket.destroy(), END_TIMEOUT_MS).unref();
     });
   }
@@ -71,15 +85,20 @@ export class FrameSocket {
   }
 
   #write(): void {
+    if (this.#writer.pending) return;
     const connection = this.#connection;
-    if (connection === undefined || !connection.wantsWrite || !this.#socket.writable) return;
-    const output = connection.takeOutput();
-    this.#unsentBytes += output.length;
-    this.#socket.write(output, () => {
-      this.#unsentBytes -= output.length;
-      slabs.recycle(output);
-      // What there was no room for, and what its turn has come for.
-      if (connection.wantsWrite) this.scheduleFlush();
-    });
+    if (connection?.wantsWrite === true && this.#socket.writable) {
+      const output = connection.takeOutput();
+      if (this.#writer.write(output)) slabs.recycle(output);
+      else this.#output = output;
+    }
+    if (this.#ended) this.#writer.end();
+  }
+
+  #onDrained(): void {
+    if (this.#output !== undefined) slabs.recycle(this.#output);
+    this.#output = undefined;
+    // What there was no room for, and what has come since.
+    this.#write();
   }
 }

@@ -18,16 +18,16 @@ import type { ResponseHead } from './response-head.ts';
 
 export interface HeadEdits {
   /** Fields of the head that do not go on. */
-  readonly drop?: FieldNames<unknown>;
+  readonly drop?: FieldNames<unknown> | undefined;
   /** Written behind those of the head. What is the same for many heads is made once (`fieldsOf`). */
-  readonly add?: readonly Fields[];
+  readonly add?: readonly Fields[] | undefined;
   /** What the next hop is told about the connection when it is not switching protocols. */
-  readonly connection?: 'close' | 'keep-alive';
+  readonly connection?: 'close' | 'keep-alive' | undefined;
 }
 
 export interface ResponseEdits extends HeadEdits {
   /** For a client that cannot read the head's own: HTTP/1.0 and chunked. */
-  readonly framing?: Framing;
+  readonly framing?: Framing | undefined;
 }
 
 const NOTHING: readonly Fields[] = [];

@@ -9,6 +9,7 @@
  * Life: open → draining (no new streams, the others finish) → ended (only the output is left to send).
  */
 
+import type { Slabs } from '../slabs.ts';
 import { Budget } from './budget.ts';
 import { H2, type H2Code, Http2Violation } from './error-codes.ts';
 import { FrameDecoder, type FrameSink } from './frame-decoder.ts';
@@ -27,7 +28,6 @@ import {
 } from './limits.ts';
 import { Sender } from './sender.ts';
 import { ownSettings, parseSettings } from './settings.ts';
-import type { Slabs } from './slabs.ts';
 import type { Http2Stream, StreamHandler } from './stream.ts';
 import { StreamReceiver } from './stream-receiver.ts';
 import { StreamTable } from './stream-table.ts';

@@ -7,9 +7,9 @@
  * the end of a message written in one event-loop turn are one frame.
  */
 
+import type { Slabs } from '../slabs.ts';
 import type { H2Code } from './error-codes.ts';
 import { FRAME_PAYLOAD_BYTES_MAX } from './limits.ts';
-import type { Slabs } from './slabs.ts';
 
 export const FRAME = {
   DATA: 0x0,

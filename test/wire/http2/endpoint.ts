@@ -9,8 +9,9 @@ import {
   type ServerHandler,
 } from '../../../src/wire/http2/connection.ts';
 import type { RequestHead, ResponseHead } from '../../../src/wire/http2/heads.ts';
-import { Slabs } from '../../../src/wire/http2/slabs.ts';
+import { SLAB_BYTES, SPARE_SLABS_MAX } from '../../../src/wire/http2/limits.ts';
 import type { Http2Stream, StreamHandler } from '../../../src/wire/http2/stream.ts';
+import { Slabs } from '../../../src/wire/slabs.ts';
 import { PREFACE, rawSettings, rawSettingsAck, type SeenFrame, seeFrames } from './raw-frames.ts';
 
 export const CONNECT: RequestHead = { method: 'CONNECT', authority: 'a.b:80', fields: [] };
@@ -73,7 +74,7 @@ export class Endpoint implements ServerHandler {
     this.connection = new Http2Connection({
       role,
       handler: this,
-      slabs: new Slabs(),
+      slabs: new Slabs(SLAB_BYTES, SPARE_SLABS_MAX),
       now: () => this.clock.nowMs,
     });
     this.connection.start();

@@ -4,13 +4,13 @@ import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { FrameDecoder } from '../../../src/wire/http2/frame-decoder.ts';
 import { FrameWriter } from '../../../src/wire/http2/frames.ts';
-import { SLAB_BYTES } from '../../../src/wire/http2/limits.ts';
-import { Slabs } from '../../../src/wire/http2/slabs.ts';
+import { SLAB_BYTES, SPARE_SLABS_MAX } from '../../../src/wire/http2/limits.ts';
+import { Slabs } from '../../../src/wire/slabs.ts';
 import { rawFrame, rawSettings, seeFrames, u32 } from './raw-frames.ts';
 import { RecordingSink } from './recording-sink.ts';
 
 function written(write: (frames: FrameWriter) => void): Buffer {
-  const frames = new FrameWriter(new Slabs(), () => undefined);
+  const frames = new FrameWriter(new Slabs(SLAB_BYTES, SPARE_SLABS_MAX), () => undefined);
   write(frames);
   return frames.take();
 }
@@ -120,7 +120,7 @@ describe('the frame writer', () => {
   });
 
   it('starts a new buffer with each take, and joins nothing across it', () => {
-    const frames = new FrameWriter(new Slabs(), () => undefined);
+    const frames = new FrameWriter(new Slabs(SLAB_BYTES, SPARE_SLABS_MAX), () => undefined);
     frames.data(1, Buffer.from('a'));
     const first = frames.take();
     frames.data(1, Buffer.from('b'));
@@ -132,7 +132,7 @@ describe('the frame writer', () => {
 
   it('calls once for output until it is taken', () => {
     let calls = 0;
-    const frames = new FrameWriter(new Slabs(), () => calls++);
+    const frames = new FrameWriter(new Slabs(SLAB_BYTES, SPARE_SLABS_MAX), () => calls++);
     frames.settingsAck();
     frames.settingsAck();
     expect(calls).to.equal(1);
@@ -153,7 +153,7 @@ describe('the frame writer', () => {
   });
 
   it('uses a recycled buffer again, and no foreign one', () => {
-    const slabs = new Slabs();
+    const slabs = new Slabs(SLAB_BYTES, SPARE_SLABS_MAX);
     const frames = new FrameWriter(slabs, () => undefined);
     frames.settingsAck();
     const first = frames.take();

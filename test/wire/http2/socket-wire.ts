@@ -8,10 +8,11 @@ import {
 } from '../../../src/wire/http2/connection.ts';
 import { H2 } from '../../../src/wire/http2/error-codes.ts';
 import type { RequestHead } from '../../../src/wire/http2/heads.ts';
-import { Slabs } from '../../../src/wire/http2/slabs.ts';
+import { SLAB_BYTES, SPARE_SLABS_MAX } from '../../../src/wire/http2/limits.ts';
 import type { Http2Stream, StreamHandler } from '../../../src/wire/http2/stream.ts';
+import { Slabs } from '../../../src/wire/slabs.ts';
 
-const slabs = new Slabs();
+const slabs = new Slabs(SLAB_BYTES, SPARE_SLABS_MAX);
 
 export class SocketWire implements ServerHandler {
   readonly connection: Http2Connection;
