@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { type ErrorCode, isMeshError, messageOf } from '../mesh/errors.ts';
 import { addCallCommand } from './commands/call.ts';
+import { addCheckCommand } from './commands/check.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDrillCommand } from './commands/drill.ts';
 import { addEnrolCommand } from './commands/enrol.ts';
@@ -51,6 +52,7 @@ function createProgram(): Command {
   addInitCommand(program);
   addEnrolCommand(program);
   addStatusCommand(program);
+  addCheckCommand(program);
   addCallCommand(program);
   addSteerCommands(program);
   addDrillCommand(program);
