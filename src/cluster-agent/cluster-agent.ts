@@ -38,8 +38,9 @@ import { saveRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
 import { meshRpcTls } from '../trust-federation/tls.ts';
-import { type AgentConfig, servicesFileOf } from './config.ts';
+import { type AgentConfig, policiesFileOf, servicesFileOf } from './config.ts';
 import { type AgentParts, exposeState, figuresOf } from './debug.ts';
+import { PolicySource } from './discovery/policy-source.ts';
 import { StaticSource } from './discovery/static-source.ts';
 import { IdentityService } from './identity-service.ts';
 import {
@@ -128,6 +129,8 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     now,
   });
   await source.load();
+  const policySource = new PolicySource({ file: policiesFileOf(config, configFile), log, now });
+  await policySource.load();
 
   const registry = options.registry ?? connectToRegistry(options, membership);
   const subscriber = new RegistrySubscriber({ registry, stateDir, log, now });
@@ -150,6 +153,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     services: source.services,
     members: members.clusters,
     bundles: [ownBundle.bundles, members.bundles],
+    policies: policySource.policies,
     steering,
     known: subscriber,
   });
@@ -200,6 +204,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const operator = new OperatorSocket(stateDir, [agentOperatorService(own)], log);
   const parts: AgentParts = {
     source,
+    policySource,
     subscriber,
     members,
     mesh,
@@ -227,6 +232,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       authority,
       identity,
       source,
+      policySource,
       members,
       subscriber,
       steering,

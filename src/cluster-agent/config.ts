@@ -22,6 +22,8 @@ export const agentConfigSchema = object({
   gateways: v.pipe(v.array(address()), v.maxLength(16, 'must have at most 16 addresses')),
   /** Relative to the configuration file. */
   services: v.pipe(v.string(), v.nonEmpty('must be the path of a file')),
+  /** How this cluster calls services; relative to the configuration file. */
+  policies: v.optional(v.pipe(v.string(), v.nonEmpty('must be the path of a file'))),
   control: address(),
   join: address(),
   admin: address(),
@@ -37,4 +39,9 @@ export type AgentConfig = v.InferOutput<typeof agentConfigSchema>;
 /** The services file, wherever the configuration file is. */
 export function servicesFileOf(config: AgentConfig, configFile: string): string {
   return resolve(dirname(configFile), config.services);
+}
+
+/** The policies file, if there is to be one. */
+export function policiesFileOf(config: AgentConfig, configFile: string): string | undefined {
+  return config.policies === undefined ? undefined : resolve(dirname(configFile), config.policies);
 }

@@ -8,6 +8,7 @@ import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { AdminServer } from '../runtime/admin.ts';
 import type { OperatorSocket } from '../runtime/operator-socket.ts';
 import type { RefusedPeers } from '../trust-federation/refused-peers.ts';
+import type { PolicySource } from './discovery/policy-source.ts';
 import type { StaticSource } from './discovery/static-source.ts';
 import type { Members } from './members.ts';
 import type { DerivedMesh } from './mesh-state.ts';
@@ -19,6 +20,7 @@ import type { Proxies } from './xds/proxies.ts';
 
 export interface AgentParts {
   readonly source: StaticSource;
+  readonly policySource: PolicySource;
   readonly subscriber: RegistrySubscriber;
   readonly members: Members;
   readonly mesh: DerivedMesh;
@@ -30,7 +32,7 @@ export interface AgentParts {
 }
 
 export function exposeState(admin: AdminServer, parts: AgentParts): void {
-  const { source, subscriber, members, mesh, publisher, proxies } = parts;
+  const { source, policySource, subscriber, members, mesh, publisher, proxies } = parts;
   const { proxyReports, refusedPeers, operator } = parts;
   admin.debug('clusters', () => describeClusters(parts));
   admin.debug('intents', () => [...subscriber.intents.entries().values()]);
@@ -47,12 +49,23 @@ export function exposeState(admin: AdminServer, parts: AgentParts): void {
     ...source.status(),
     services: [...source.services.entries().values()],
   }));
+  admin.debug('policies', () => ({
+    ...policySource.status(),
+    policies: Object.fromEntries(policySource.policies.entries()),
+  }));
   admin.debug('imports', () => [...mesh.imports.entries().values()]);
 }
 
-export function figuresOf({ source, subscriber, members, proxies }: AgentParts): AgentFigures {
+export function figuresOf({
+  source,
+  policySource,
+  subscriber,
+  members,
+  proxies,
+}: AgentParts): AgentFigures {
   return {
     servicesProblem: () => source.status().problem !== undefined,
+    policiesProblem: () => policySource.status()?.problem !== undefined,
     registryConnected: () => subscriber.connected,
     clusters: () => {
       const all = [...members.clusters.entries().values()];

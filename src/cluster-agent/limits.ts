@@ -32,8 +32,10 @@ export const RESPONSE_BYTES_MAX = 1024 * 1024;
 
 /** Ports of one service; more are a configuration error. */
 export const SERVICE_PORTS_MAX = 32;
-/** A services file is looked at this often, and read once it has stayed the same for one look. */
-export const SERVICES_POLL_MS = 500;
+/** Services and policies files are looked at this often, and read once they stayed the same for one look. */
+export const FILE_POLL_MS = 500;
+/** Groups of one failover policy, which are priorities; more are a configuration error. */
+export const FAILOVER_GROUPS_MAX = 16;
 
 /** Asked of the registry; silence longer than this makes the cluster stale for the others. */
 export const LEASE_TTL_MS = 10_000;

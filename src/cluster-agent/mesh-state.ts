@@ -6,6 +6,7 @@
 import type { ClusterConfig, ClusterRecord } from '../mesh/cluster.ts';
 import { type Collection, derive, type ObservableInput } from '../mesh/collection.ts';
 import { exportedService } from '../mesh/exports.ts';
+import type { ServicePolicy } from '../mesh/failover-policy.ts';
 import { type ImportedService, importServices } from '../mesh/imports.ts';
 import type { ClusterName, ServiceKey } from '../mesh/names.ts';
 import { type ExportedService, keyOf, type LocalService } from '../mesh/service.ts';
@@ -29,13 +30,14 @@ export interface MeshInputs {
   readonly members: Collection<ClusterName, ClusterRecord>;
   /** Whom to trust, by where it is known from; the first that names a trust domain decides. */
   readonly bundles: readonly Collection<TrustDomain, TrustBundle>[];
+  readonly policies: Collection<ServiceKey, ServicePolicy>;
   readonly steering: { current(): Steering } & ObservableInput;
   /** Whether the members are known, and a way to hear of it. */
   readonly known: { readonly hasView: boolean } & ObservableInput;
 }
 
 export function deriveMesh(inputs: MeshInputs): DerivedMesh {
-  const { own, services, members, bundles: sources, steering, known } = inputs;
+  const { own, services, members, bundles: sources, policies, steering, known } = inputs;
   const exports = derive('exports', [services], () =>
     [...services.entries().values()]
       .map(exportedService)
@@ -55,7 +57,7 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
     exports,
     imports,
     bundles,
-    inputs: [services, imports, members, bundles, steering, known],
+    inputs: [services, imports, members, bundles, policies, steering, known],
     state: () => ({
       cluster: own,
       services: [...services.entries().values()],
@@ -66,6 +68,7 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
         [own.name, own] as const,
       ]),
       bundles: [...bundles.entries().values()],
+      policies: policies.entries(),
       steering: steering.current(),
       complete: known.hasView,
     }),

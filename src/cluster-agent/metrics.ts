@@ -13,6 +13,7 @@ export interface AgentMetrics {
 
 export interface AgentFigures {
   readonly servicesProblem: () => boolean;
+  readonly policiesProblem: () => boolean;
   readonly registryConnected: () => boolean;
   readonly clusters: () => { readonly live: number; readonly stale: number };
   readonly refusals: () => number;
@@ -65,6 +66,9 @@ export function exposeFigures({ registry }: AgentMetrics, figures: AgentFigures)
   };
   gauge('isthmus_agent_services_file_bad', '1 while the services file is refused', () =>
     figures.servicesProblem() ? 1 : 0,
+  );
+  gauge('isthmus_agent_policies_file_bad', '1 while the policies file is refused', () =>
+    figures.policiesProblem() ? 1 : 0,
   );
   gauge('isthmus_agent_registry_connected', '1 while the registry is followed', () =>
     figures.registryConnected() ? 1 : 0,

@@ -6,22 +6,22 @@
  */
 
 import type { ClusterConfig } from './cluster.ts';
+import { DEFAULT_SERVICE_POLICY, placeEndpoints, type ServicePolicy } from './failover-policy.ts';
 import type { ImportedService } from './imports.ts';
-import { type Locality, localityPriority } from './locality.ts';
-import type { ClusterName, Namespace, ServiceName } from './names.ts';
+import type { Locality } from './locality.ts';
+import type { ClusterName, Namespace, ServiceKey, ServiceName } from './names.ts';
 import {
   type Endpoint,
   type EndpointHash,
   type ExportedService,
   endpointHash,
+  keyOf,
   type LocalService,
   type ServicePort,
   serviceHost,
 } from './service.ts';
 import { trustDomainOf } from './spiffe-id.ts';
 import {
-  DEFAULT_OVERPROVISIONING,
-  DEFAULT_POLICY,
   type GatewayRoute,
   type Upstream,
   type UpstreamEndpoint,
@@ -46,6 +46,7 @@ export interface Vantage {
   readonly network: string;
   /** How to reach each cluster, its own included. */
   readonly clusters: ReadonlyMap<ClusterName, Pick<ClusterConfig, 'network' | 'gateways'>>;
+  readonly policies: ReadonlyMap<ServiceKey, ServicePolicy>;
 }
 
 /** `<svc>.<ns>.svc.clusterset.local`: every exporting cluster's endpoints. */
@@ -57,7 +58,7 @@ export function importedUpstreams(
   const host = serviceHost('clusterset', service.namespace, service.name);
   return service.ports.map(port => {
     const serving = service.endpoints.filter(({ cluster }) => port.clusters.includes(cluster));
-    return upstream(host, service, port, serving, vantage, sniOf);
+    return upstream(host, service, port, serving, vantage, sniOf, policyOf(service, vantage));
   });
 }
 
@@ -68,8 +69,10 @@ export function localUpstreams(
   sniOf: FormatServerName,
 ): Upstream[] {
   const host = serviceHost('cluster', service.namespace, service.name);
+  // Other clusters do not come into it.
+  const policy = { ...policyOf(service, vantage), failover: undefined };
   return service.ports.map(port =>
-    upstream(host, service, port, service.endpoints, vantage, sniOf),
+    upstream(host, service, port, service.endpoints, vantage, sniOf, policy),
   );
 }
 
@@ -107,6 +110,7 @@ function upstream(
   endpoints: readonly Endpoint[],
   vantage: Vantage,
   sniOf: FormatServerName,
+  policy: ServicePolicy,
 ): Upstream {
   const reachable = endpoints.flatMap(endpoint => {
     const way = wayTo(endpoint, vantage);
@@ -121,19 +125,26 @@ function upstream(
       endpoint: hash,
     });
     const trustDomain = trustDomainOf(spiffeId);
-    const priority = localityPriority(vantage.locality, locality);
-    const place = { locality, priority, weight: 1, availability: 100 };
-    return [{ hash, workload, cluster, trustDomain, spiffeId, ...place, ...way, sni }];
+    const who = { hash, workload, cluster, trustDomain, spiffeId, locality };
+    return [{ ...who, availability: 100, ...way, sni }];
   });
+  const placement = placeEndpoints(reachable, vantage.locality, policy.failover);
   return {
     name: upstreamName(host, port),
     host,
     port,
     protocol,
-    policy: DEFAULT_POLICY,
-    overprovisioning: [DEFAULT_OVERPROVISIONING],
-    endpoints: withoutGaps(reachable.sort(byPreference)),
+    policy: policy.upstream,
+    overprovisioning: placement.overprovisioning,
+    endpoints: [...placement.endpoints].sort(byPreference),
   };
+}
+
+function policyOf(
+  service: { readonly namespace: Namespace; readonly name: ServiceName },
+  { policies }: Vantage,
+): ServicePolicy {
+  return policies.get(keyOf(service)) ?? DEFAULT_SERVICE_POLICY;
 }
 
 type Way = Pick<UpstreamEndpoint, 'path' | 'addresses'>;
@@ -148,12 +159,6 @@ function wayTo(endpoint: Endpoint, vantage: Vantage): Way | undefined {
   return cluster.gateways.length === 0
     ? undefined
     : { path: 'gateway', addresses: cluster.gateways };
-}
-
-/** Envoy refuses skipped priorities: the levels in use become 0, 1, … */
-function withoutGaps(sorted: readonly UpstreamEndpoint[]): UpstreamEndpoint[] {
-  const levels = [...new Set(sorted.map(({ priority }) => priority))];
-  return sorted.map(endpoint => ({ ...endpoint, priority: levels.indexOf(endpoint.priority) }));
 }
 
 function byPreference(a: UpstreamEndpoint, b: UpstreamEndpoint): number {

@@ -203,3 +203,11 @@ export const duration = () =>
     }
     return Number(match?.[1]) * unit;
   });
+
+/** `70%` as 70. */
+export const percent = (min: number, max: number) =>
+  parsed(text => {
+    const value = Number(/^(0|[1-9][0-9]{0,3})%$/.exec(text)?.[1] ?? Number.NaN);
+    if (value >= min && value <= max) return value;
+    throw new MeshError('CONFIG_INVALID', `must be a percentage from ${min}% to ${max}%`);
+  });

@@ -5,6 +5,8 @@
  * either whole or gone; what restarts it is outside.
  */
 
+import { setMaxListeners } from 'node:events';
+
 export interface Task {
   readonly name: string;
   run(signal: AbortSignal): Promise<void>;
@@ -13,6 +15,8 @@ export interface Task {
 /** Resolves once `signal` aborts and every task has settled; rejects with the first failure. */
 export async function supervise(tasks: readonly Task[], signal: AbortSignal): Promise<void> {
   const stop = new AbortController();
+  // Each task listens, some in several places: more than ten is no leak.
+  setMaxListeners(0, stop.signal);
   const abort = (): void => stop.abort();
   signal.addEventListener('abort', abort, { once: true });
   if (signal.aborted) abort();

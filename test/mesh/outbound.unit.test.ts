@@ -19,6 +19,7 @@ function vantage(clusters: readonly ClusterConfig[], region = 'east', zone = 'a'
     locality: { region, zone },
     network: 'east',
     clusters: new Map(clusters.map(each => [each.name, each])),
+    policies: new Map(),
   };
 }
 

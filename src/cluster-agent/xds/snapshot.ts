@@ -7,9 +7,10 @@
 
 import { createHash } from 'node:crypto';
 import type { ClusterConfig } from '../../mesh/cluster.ts';
+import type { ServicePolicy } from '../../mesh/failover-policy.ts';
 import type { ImportedService } from '../../mesh/imports.ts';
 import type { Locality } from '../../mesh/locality.ts';
-import type { ClusterName } from '../../mesh/names.ts';
+import type { ClusterName, ServiceKey } from '../../mesh/names.ts';
 import {
   gatewayRoutes,
   hostsOf,
@@ -42,6 +43,8 @@ export interface MeshState {
   /** How to reach each cluster, our own included. */
   readonly clusters: ReadonlyMap<ClusterName, ClusterConfig>;
   readonly bundles: readonly TrustBundle[];
+  /** How this cluster calls services. */
+  readonly policies: ReadonlyMap<ServiceKey, ServicePolicy>;
   readonly steering: Steering;
   /**
    * False until the other clusters are known, from the registry or from disk. Until then only what this
@@ -84,6 +87,7 @@ function sidecarResources(
     locality,
     network: state.cluster.network,
     clusters: state.clusters,
+    policies: state.policies,
   };
   const local = state.services
     .flatMap(each => localUpstreams(each, vantage, formatSni))
