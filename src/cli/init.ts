@@ -16,8 +16,12 @@ export async function initClusterSetDir(
   const clusters = names.map((name): ClusterName => parseClusterName(name));
   await initClusterSet({ dir, trustDomain, clusters, now: Date.now });
   const rows = [
-    [join(dir, 'authority'), 'keep offline: whoever holds it can admit clusters'],
+    [join(dir, 'authority'), 'keep offline: whoever holds it decides who is a member'],
     [join(dir, 'registry', 'identity'), "copy into the registry's state directory"],
+    [
+      join(dir, 'registry', 'authority'),
+      'also, if that registry is to admit clusters ("isthmus token create")',
+    ],
     ...clusters.map(name => [
       join(dir, 'clusters', name, 'membership'),
       `copy into the state directory of ${name}'s agent`,

@@ -112,5 +112,7 @@ function describe(intent: Intent, nowMs: number): [kind: string, subject: string
       return [intent.kind, formatService(intent), `of ${intent.clusters.join(', ')}`];
     case 'cluster-revocation':
       return [intent.kind, intent.cluster, 'revoked'];
+    case 'departure':
+      return [intent.kind, intent.cluster, 'left'];
   }
 }

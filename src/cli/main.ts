@@ -9,8 +9,10 @@ import { addDemoCommand } from './commands/demo.ts';
 import { addDrillCommand } from './commands/drill.ts';
 import { addEnrolCommand } from './commands/enrol.ts';
 import { addInitCommand } from './commands/init.ts';
+import { addJoinCommand, addLeaveCommand } from './commands/join.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSteerCommands } from './commands/steer.ts';
+import { addTokenCommand } from './commands/token.ts';
 import { FOUND_WRONG, PACKAGE_ROOT, USAGE } from './options.ts';
 import { style } from './text.ts';
 
@@ -50,6 +52,9 @@ function createProgram(): Command {
 
   addDemoCommand(program);
   addInitCommand(program);
+  addTokenCommand(program);
+  addJoinCommand(program);
+  addLeaveCommand(program);
   addEnrolCommand(program);
   addStatusCommand(program);
   addCheckCommand(program);

@@ -8,8 +8,6 @@ import { join } from 'node:path';
 import { RegistryClient } from '../global-registry/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
-import { MeshError } from '../mesh/errors.ts';
-import { memberId, registryId } from '../mesh/spiffe-id.ts';
 import { agentId } from '../mesh/system-identities.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
@@ -18,16 +16,12 @@ import { processFacts } from '../runtime/process-facts.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { VERSION } from '../runtime/version.ts';
-import { exactly, inTrustDomain } from '../trust-federation/authorizer.ts';
+import { inTrustDomain } from '../trust-federation/authorizer.ts';
 import { envelopeProofs } from '../trust-federation/bundle-envelope.ts';
 import {
   type ClusterAuthority,
   openClusterAuthority,
 } from '../trust-federation/cluster-authority.ts';
-import {
-  type ClusterSetCredentials,
-  loadMemberCredentials,
-} from '../trust-federation/clusterset-authority.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
 import { OwnBundle } from '../trust-federation/own-bundle.ts';
@@ -37,7 +31,6 @@ import { readRevocation } from '../trust-federation/revocation-statement.ts';
 import { saveRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
-import { meshRpcTls } from '../trust-federation/tls.ts';
 import { type AgentConfig, policiesFileOf, servicesFileOf } from './config.ts';
 import { type AgentParts, exposeState, figuresOf } from './debug.ts';
 import { PolicySource } from './discovery/policy-source.ts';
@@ -52,6 +45,7 @@ import {
   STOP_GRACE_MS,
 } from './limits.ts';
 import { Members } from './members.ts';
+import { hasLeft, openMembership } from './membership.ts';
 import { deriveMesh } from './mesh-state.ts';
 import { createAgentMetrics, exposeFigures } from './metrics.ts';
 import { agentOperatorService } from './operator-service.ts';
@@ -108,7 +102,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   });
   // For the operator to hand to proxies, beside their join tokens.
   await saveRoots(join(stateDir, TRUST_ROOT_FILE), authority.bundle());
-  const membership = await loadMembership(options);
+  const membership = await openMembership(options);
   const clusterSetRoots = membership.roots;
   const ownBundle = await OwnBundle.open({
     stateDir,
@@ -116,9 +110,13 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     cluster,
     content: () => authority.bundle(),
     rootSigners: () => authority.statementSigners(),
-    member: () => membership.svid,
+    member: () => membership.identity.current(),
     log,
     now,
+  });
+  // What is published is signed anew with the membership that others can still verify.
+  membership.identity.observe(() => {
+    ownBundle.update().catch((error: unknown) => log.error({ error }, 'trust bundle not signed'));
   });
   const identity = serveAs(authority, config.svidTtl, log, now);
 
@@ -132,7 +130,8 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const policySource = new PolicySource({ file: policiesFileOf(config, configFile), log, now });
   await policySource.load();
 
-  const registry = options.registry ?? connectToRegistry(options, membership);
+  const { tls } = membership;
+  const registry = options.registry ?? new RegistryClient({ addresses: config.registry, tls, log });
   const subscriber = new RegistrySubscriber({ registry, stateDir, log, now });
   await subscriber.load();
   const members = new Members({
@@ -163,6 +162,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     config: own,
     ownBundle,
     exports: mesh.exports,
+    departed: () => hasLeft(cluster, subscriber.intents, membership),
     leaseTtlMs: LEASE_TTL_MS,
     log,
     now,
@@ -231,6 +231,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       { name: 'admin', run: signal => admin.run(signal) },
       authority,
       identity,
+      membership.identity,
       source,
       policySource,
       members,
@@ -261,27 +262,4 @@ function serveAs(
     log,
     now,
   });
-}
-
-/** What makes this cluster a member: it speaks to the registry and vouches for its bundle. */
-async function loadMembership(options: AgentOptions): Promise<ClusterSetCredentials> {
-  const { config, stateDir } = options;
-  const { cluster, clusterSet } = config;
-  const dir = join(stateDir, 'membership');
-  const membership = await loadMemberCredentials(dir);
-  const { id } = membership.svid;
-  const expected = memberId(clusterSet, cluster);
-  if (id === expected) return membership;
-  throw new MeshError(
-    'CERTIFICATE_INVALID',
-    `"${dir}" is the membership of "${id}", not of "${expected}"; copy this cluster's own`,
-  );
-}
-
-function connectToRegistry(
-  { config, log, now }: AgentOptions,
-  { svid, roots }: ClusterSetCredentials,
-): RegistryClient {
-  const tls = () => meshRpcTls(svid, roots, exactly(registryId(config.clusterSet)), now);
-  return new RegistryClient({ addresses: config.registry, tls, log });
 }

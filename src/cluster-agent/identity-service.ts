@@ -9,6 +9,7 @@ import type { KeyObject } from 'node:crypto';
 import { MeshError } from '../mesh/errors.ts';
 import type { SpiffeId } from '../mesh/spiffe-id.ts';
 import type { Logger } from '../runtime/log.ts';
+import { RateLimit } from '../runtime/rate-limit.ts';
 import { type RpcService, rpcService } from '../runtime/rpc-server.ts';
 import type { ClusterAuthority } from '../trust-federation/cluster-authority.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
@@ -26,7 +27,6 @@ import {
 } from './limits.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { peerIdOf } from './peer.ts';
-import { RateLimit } from './rate-limit.ts';
 
 export interface IdentityServiceOptions {
   readonly authority: ClusterAuthority;

@@ -45,6 +45,9 @@ export const PUBLICATION_RECORDS_MAX = 50;
 export const RECONNECT_FIRST_MS = 200;
 export const RECONNECT_MAX_MS = 10_000;
 
+/** Between attempts to renew the membership, which is done half a year before it must be. */
+export const MEMBERSHIP_RETRY_MS_MAX = 3_600_000;
+
 /** From a change to its write to disk. */
 export const LAST_KNOWN_GOOD_DELAY_MS = 500;
 /** From believing another version of a bundle to its write to disk: a crash in between forgets it. */

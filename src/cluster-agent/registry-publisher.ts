@@ -26,6 +26,8 @@ export interface PublisherOptions {
   readonly config: ClusterConfig;
   readonly ownBundle: OwnBundle;
   readonly exports: Collection<ServiceKey, ExportedService>;
+  /** The cluster has left the ClusterSet: it has nothing to say there any more. */
+  readonly departed: () => boolean;
   readonly leaseTtlMs: number;
   readonly log: Logger;
   readonly now: () => number;
@@ -94,7 +96,8 @@ export class RegistryPublisher {
   }
 
   #plan(): Publication[] {
-    const { config, ownBundle, exports, subscriber } = this.#options;
+    const { config, ownBundle, exports, subscriber, departed } = this.#options;
+    if (departed()) return [];
     const published = subscriber.recordsOf(config.name);
     const desired = desiredRecords(
       config,

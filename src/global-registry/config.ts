@@ -10,6 +10,16 @@ export const registryConfigSchema = object({
   /** Metrics, readiness and debug; bind it to loopback. */
   admin: address(),
   stateDir: v.string(),
+  /** Where new clusters redeem their tokens; needs the issuer that `isthmus init` makes for the registry. */
+  join: v.optional(
+    object({
+      listen: address(),
+      /** As tokens name them, where that is not what `listen` says. */
+      addresses: v.optional(
+        v.pipe(v.array(address()), v.minLength(1, 'must have at least one address')),
+      ),
+    }),
+  ),
   store: v.variant('kind', [
     /** In this process, under `<stateDir>/store`. */
     object({ kind: v.literal('embedded') }),

@@ -33,6 +33,11 @@ export function formatIntentKey(intent: IntentKey): string {
   return `${KEY_PREFIX}intents/${intent}`;
 }
 
+/** Under which all records of one cluster are: itself first, then what it exports. */
+export function clusterPrefixes(cluster: ClusterName): readonly string[] {
+  return [`${KEY_PREFIX}clusters/${cluster}/`, `${KEY_PREFIX}exports/${cluster}/`];
+}
+
 /** Undefined for a key that is not made here. */
 export function parseKey(key: string): TableKey | undefined {
   if (!key.startsWith(KEY_PREFIX)) return undefined;

@@ -32,6 +32,21 @@ export const HANDSHAKE_MS_MAX = 5_000;
 /** Calls get this long to finish when the process stops. */
 export const STOP_GRACE_MS = 2_000;
 
+/** Join tokens kept, in any state; beyond: LIMIT_EXCEEDED. They are forgotten this long after their end. */
+export const JOIN_TOKENS_MAX = 1_000;
+export const JOIN_TOKENS_KEPT_MS = 30 * 86_400_000;
+export const JOIN_TOKEN_TTL_MS_MAX = 7 * 86_400_000;
+/** Connections of the join port, whose callers are strangers; more are closed at once. */
+export const JOIN_CONNECTIONS_MAX = 200;
+/** Attempts to redeem, of everybody and of one address; beyond: LIMIT_EXCEEDED, retried. */
+export const REDEEM_PER_SECOND_MAX = 50;
+export const REDEEM_BURST_MAX = 200;
+export const REDEEM_PER_ADDRESS = { perSecond: 5, burst: 60, callersMax: 10_000 };
+/** A join port that does not show its certificate in this time is away. */
+export const JOIN_DIAL_MS_MAX = 5_000;
+/** Renewals of one cluster's membership; beyond: LIMIT_EXCEEDED. */
+export const RENEW_PER_MEMBER = { perSecond: 0.1, burst: 5, callersMax: 10_000 };
+
 /** Waits between attempts to reach the store. */
 export const STORE_RETRY_MS_FIRST = 100;
 export const STORE_RETRY_MS_MAX = 5_000;

@@ -12,6 +12,8 @@ export interface RegistryMetrics {
   readonly resyncs: Counter;
   /** `result`: `ok` or the error's code. */
   readonly publishes: Counter<'result'>;
+  /** `result`: `issued` or the error's code. */
+  readonly memberships: Counter<'method' | 'result'>;
   /** `reason`: trust-federation's refusal reasons, and `tls`. */
   readonly refusedPeers: Counter<'reason'>;
 }
@@ -50,6 +52,12 @@ export function createRegistryMetrics(): RegistryMetrics {
       name: 'isthmus_registry_publishes_total',
       help: 'Publish calls by result: ok, or the code of the error',
       labelNames: ['result'],
+      registers,
+    }),
+    memberships: new Counter({
+      name: 'isthmus_registry_memberships_total',
+      help: 'Requests of clusters for a membership, by method and result',
+      labelNames: ['method', 'result'],
       registers,
     }),
     refusedPeers: new Counter({

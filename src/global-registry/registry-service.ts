@@ -6,10 +6,8 @@
 import type { BundleProofs } from '../mesh/bundle-succession.ts';
 import { isMeshError, MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
-import { memberClusterOf, type TrustDomain } from '../mesh/spiffe-id.ts';
+import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import type { CallContext, RpcHandlers } from '../runtime/rpc-server.ts';
-import { leafIdentity } from '../trust-federation/chain-rules.ts';
-import { parseCertificate } from '../trust-federation/parsed-certificate.ts';
 import type {
   PublishRequest,
   RegistryDefinition,
@@ -18,6 +16,7 @@ import { admit, leaseNotFound } from './admission.ts';
 import { subscribe } from './fan-out.ts';
 import { formatKey } from './keys.ts';
 import { LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, PUBLISH_VISIBLE_MS_MAX } from './limits.ts';
+import { memberOf, requireCurrent, stillMember } from './membership.ts';
 import type { RegistryMetrics } from './metrics.ts';
 import type { RegistryStore } from './store.ts';
 import type { TableMirror } from './table-mirror.ts';
@@ -45,7 +44,7 @@ export function registryHandlers(
   };
 
   const publish = async (request: PublishRequest, context: CallContext): Promise<bigint> => {
-    const caller = callerOf(context, clusterSet);
+    const { cluster: caller } = memberOf(context, clusterSet, mirror);
     if (mirror.outage !== undefined) {
       throw new MeshError('STORE_UNAVAILABLE', `the registry lost its store: ${mirror.outage}`);
     }
@@ -56,7 +55,7 @@ export function registryHandlers(
       ownsLease: leaseId => ownsLease(caller, leaseId),
       proofs,
     });
-    const revision = await store.commit(commit);
+    const revision = await store.commit({ ...commit, expect: [stillMember(caller, mirror)] });
     // The caller's next publish is judged by a table that holds this one.
     await mirror.reached(revision, AbortSignal.timeout(PUBLISH_VISIBLE_MS_MAX));
     return revision;
@@ -76,7 +75,7 @@ export function registryHandlers(
 
   return {
     async grantLease({ ttlMs }, context) {
-      const caller = callerOf(context, clusterSet);
+      const { cluster: caller } = memberOf(context, clusterSet, mirror);
       const lease = await store.grantLease(
         Math.min(Math.max(ttlMs, LEASE_TTL_MS_MIN), LEASE_TTL_MS_MAX),
       );
@@ -85,7 +84,8 @@ export function registryHandlers(
     },
 
     async keepAlive({ leaseId }, context) {
-      if (!ownsLease(callerOf(context, clusterSet), leaseId)) throw leaseNotFound(leaseId);
+      const { cluster: caller } = memberOf(context, clusterSet, mirror);
+      if (!ownsLease(caller, leaseId)) throw leaseNotFound(leaseId);
       return store.keepAlive(leaseId);
     },
 
@@ -101,25 +101,20 @@ export function registryHandlers(
     },
 
     async *watch({ storeId, resumeRevision }, context) {
-      callerOf(context, clusterSet);
+      const member = memberOf(context, clusterSet, mirror);
       const from = resumeRevision === 0n ? undefined : { storeId, revision: resumeRevision };
       metrics.subscribers.inc();
       try {
-        yield* subscribe(mirror, from, context.signal, () => metrics.resyncs.inc());
+        for await (const update of subscribe(mirror, from, context.signal, () =>
+          metrics.resyncs.inc(),
+        )) {
+          yield update;
+          // Told that it has left, a cluster is told nothing more.
+          requireCurrent(member, mirror);
+        }
       } finally {
         metrics.subscribers.dec();
       }
     },
   };
-}
-
-/** The member cluster in the certificate of a connection that peer-listener.ts let in. */
-function callerOf({ peerCertificate }: CallContext, clusterSet: TrustDomain): ClusterName {
-  const identity =
-    peerCertificate === undefined ? undefined : leafIdentity(parseCertificate(peerCertificate));
-  if (identity?.kind === 'ok' && identity.trustDomain === clusterSet) {
-    const cluster = memberClusterOf(identity.id);
-    if (cluster !== undefined) return cluster;
-  }
-  throw new MeshError('PEER_REFUSED', 'the caller is not a member cluster of this ClusterSet');
 }

@@ -28,6 +28,7 @@ import { EtcdStore } from './etcd-store.ts';
 import { listIntents } from './intents.ts';
 import { describeRecord } from './keys.ts';
 import { CONNECTIONS_MAX, HANDSHAKE_MS_MAX, STOP_GRACE_MS } from './limits.ts';
+import { createMemberships } from './memberships.ts';
 import { createRegistryMetrics } from './metrics.ts';
 import { registryOperatorService } from './operator-service.ts';
 import { registryHandlers } from './registry-service.ts';
@@ -37,6 +38,8 @@ import { TableMirror } from './table-mirror.ts';
 export interface Registry {
   readonly address: SocketAddress;
   readonly admin: SocketAddress;
+  /** Where clusters join; undefined where they cannot. */
+  readonly join: SocketAddress | undefined;
   readonly tasks: readonly Task[];
 }
 
@@ -53,17 +56,26 @@ export async function createRegistry(
   const metrics = createRegistryMetrics();
   const store = await openStore(config, stateDir, log);
   const mirror = new TableMirror({ store, log, metrics });
+  const table = { store, mirror };
+  const memberships = await createMemberships({
+    config,
+    stateDir,
+    credentials,
+    table,
+    metrics,
+    log,
+    now,
+  });
   const bundles = new Table<TrustDomain, TrustBundle>('clusterset-bundle');
   bundles.put(clusterSet, credentials.roots);
   const proofs = envelopeProofs(bundles, now);
-  const handlers = registryHandlers({ store, mirror, clusterSet, proofs, metrics });
+  const handlers = registryHandlers({ ...table, clusterSet, proofs, metrics });
   const refusedPeers = new RefusedPeers(now);
   const listener = new RpcListener({
     name: 'registry',
-    // Read at the start: the registry's own certificate lives a year.
-    identity: { current: () => credentials.svid, observe: () => () => undefined },
+    identity: memberships.identity,
     clients: { bundles, authorize: anyMember(clusterSet) },
-    services: [rpcService(RegistryDefinition, handlers)],
+    services: [rpcService(RegistryDefinition, handlers), memberships.renewals],
     limits: {
       connectionsMax: CONNECTIONS_MAX,
       handshakeMsMax: HANDSHAKE_MS_MAX,
@@ -92,7 +104,7 @@ export async function createRegistry(
 
   const operator = new OperatorSocket(
     stateDir,
-    [registryOperatorService({ store, mirror }, log)],
+    [registryOperatorService(table, log), memberships.operator],
     log,
   );
   admin.debug('operator', () => ({ socket: operator.path }));
@@ -107,7 +119,9 @@ export async function createRegistry(
   return {
     address,
     admin: adminAddress,
+    join: memberships.joinAddress,
     tasks: [
+      ...memberships.tasks,
       {
         name: 'listener',
         run: async signal => {

@@ -52,9 +52,21 @@ export type IntentBody =
       readonly kind: 'cluster-revocation';
       readonly cluster: ClusterName;
       readonly statement: Uint8Array;
+    }
+  /** The cluster has left: its memberships of `atMs` and before are over (docs/decisions/0036). */
+  | {
+      readonly kind: 'departure';
+      readonly cluster: ClusterName;
     };
 
 export type IntentKind = IntentBody['kind'];
+
+export type Departure = Extract<Intent, { readonly kind: 'departure' }>;
+
+/** Whether it ends a membership whose certificate begins then: all that were valid when the cluster left. */
+export function endsMembership({ atMs }: Departure, sinceMs: number): boolean {
+  return sinceMs <= atMs;
+}
 
 /** `<kind>/<namespace>/<service>` or `<kind>/<cluster>`. */
 export type IntentKey = Branded<string, 'IntentKey'>;
@@ -66,6 +78,7 @@ export function intentKey(intent: IntentBody): IntentKey {
       return `${intent.kind}/${intent.namespace}/${intent.name}` as IntentKey;
     case 'drain':
     case 'cluster-revocation':
+    case 'departure':
       return `${intent.kind}/${intent.cluster}` as IntentKey;
   }
 }
@@ -75,6 +88,7 @@ const SUBJECT_PARTS: Readonly<Record<IntentKind, number>> = {
   failover: 2,
   drain: 1,
   'cluster-revocation': 1,
+  departure: 1,
 };
 
 /** Undefined for a text that `intentKey` does not make. */

@@ -3,8 +3,8 @@
  * and for nothing inside a cluster.
  *
  * `isthmus init` makes it, once, where the operator works; no running process needs its key. What it
- * hands out is a directory of credentials (`identity.pem`, `clusterset-root.pem`), to be carried to the
- * member's or the registry's state directory.
+ * hands out are directories to be carried to where they are used: credentials of a member or the registry
+ * (`identity.pem`, `clusterset-root.pem`), and the issuer of the registry that admits clusters.
  */
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
@@ -15,6 +15,7 @@ import { memberId, registryId, type SpiffeId, type TrustDomain } from '../mesh/s
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { createRoot, loadRoot } from './authority-file.ts';
 import { issueLeaf, type Signer } from './certificate.ts';
+import { MEMBER_TTL_MS, writeMembershipIssuer } from './membership-issuer.ts';
 import { bundleOf, loadRoots, saveRoots } from './root-file.ts';
 import {
   generateSvidKey,
@@ -24,9 +25,6 @@ import {
   type Svid,
   saveSvid,
 } from './svid.ts';
-
-/** Members and the registry get a new certificate by running `isthmus init` again. */
-export const MEMBER_TTL_MS = 365 * 86_400_000;
 
 /** Beside `identity.pem` in a directory of credentials. */
 export const CLUSTERSET_ROOT_FILE = 'clusterset-root.pem';
@@ -46,7 +44,7 @@ export interface ClusterSetInit {
 }
 
 /**
- * Makes, in `dir`: `authority/` unless it is there, `registry/identity/`, and for each cluster
+ * Makes, in `dir`: `authority/` unless it is there, `registry/{identity,authority}/`, and for each cluster
  * `clusters/<name>/membership/`. Run again it adds clusters and renews credentials.
  */
 export async function initClusterSet(init: ClusterSetInit): Promise<ClusterSetAuthority> {
@@ -61,7 +59,9 @@ export async function initClusterSet(init: ClusterSetInit): Promise<ClusterSetAu
       `"${dir}" is the authority of ClusterSet "${authority.trustDomain}", not of "${trustDomain}"; choose another directory`,
     );
   }
-  await writeRegistryCredentials(authority, join(init.dir, 'registry', 'identity'));
+  const registryDir = join(init.dir, 'registry');
+  await writeRegistryCredentials(authority, join(registryDir, 'identity'));
+  await writeMembershipIssuer(join(registryDir, 'authority'), root, authority.bundle, now());
   for (const cluster of init.clusters) {
     const target = join(init.dir, 'clusters', cluster, 'membership');
     await writeMemberCredentials(authority, cluster, target);

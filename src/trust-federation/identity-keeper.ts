@@ -14,6 +14,8 @@ import { createCsr } from './csr.ts';
 import { generateSvidKey, parseSvid, type Svid, type SvidSource } from './svid.ts';
 
 export interface IdentityKeeperOptions {
+  /** Of the task; default "identity". */
+  readonly name?: string;
   readonly initial: Svid;
   /** Asks the authority; the chain is leaf first, DER. */
   readonly obtain: (
@@ -22,6 +24,8 @@ export interface IdentityKeeperOptions {
   ) => Promise<{ readonly chain: readonly Uint8Array[] }>;
   /** Where the SVID survives a restart, such as `svid => saveSvid(dir, svid)`. */
   readonly save: (svid: Svid) => Promise<void>;
+  /** Longest wait between attempts that fail; default one minute. */
+  readonly retryMaxMs?: number;
   readonly log: Logger;
   readonly now: () => number;
   readonly random?: () => number;
@@ -33,7 +37,7 @@ const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 
 export class IdentityKeeper implements SvidSource {
-  readonly name = 'identity';
+  readonly name: string;
   readonly #options: IdentityKeeperOptions;
   readonly #random: () => number;
   readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -44,6 +48,7 @@ export class IdentityKeeper implements SvidSource {
   #wake = new AbortController();
 
   constructor(options: IdentityKeeperOptions) {
+    this.name = options.name ?? 'identity';
     this.#options = options;
     this.#random = options.random ?? Math.random;
     this.#sleep = options.sleep ?? sleepFor;
@@ -67,7 +72,11 @@ export class IdentityKeeper implements SvidSource {
 
   async run(signal: AbortSignal): Promise<void> {
     const { log, now } = this.#options;
-    const backoff = new Backoff(RETRY_FIRST_MS, RETRY_MAX_MS, this.#random);
+    const backoff = new Backoff(
+      RETRY_FIRST_MS,
+      this.#options.retryMaxMs ?? RETRY_MAX_MS,
+      this.#random,
+    );
     const stopping = (): boolean => signal.aborted;
     this.#renewAtMs = Math.min(this.#renewAtMs, renewalTime(this.#svid, this.#random));
     while (!stopping()) {

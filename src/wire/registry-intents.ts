@@ -87,6 +87,8 @@ function encodeKind(intent: IntentBody): NonNullable<pb.Intent['kind']> {
       const { cluster, statement } = intent;
       return { $case: 'clusterRevocation', value: { cluster, statement: Buffer.from(statement) } };
     }
+    case 'departure':
+      return { $case: 'departure', value: { cluster: intent.cluster } };
   }
 }
 
@@ -122,6 +124,8 @@ function decodeKind(message: pb.Intent | undefined): IntentBody {
         cluster: parseClusterName(kind.value.cluster),
         statement: kind.value.statement,
       };
+    case 'departure':
+      return { kind: 'departure', cluster: parseClusterName(kind.value.cluster) };
     case undefined:
       throw invalid('intent has no kind this version knows');
   }

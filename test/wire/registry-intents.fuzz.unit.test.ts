@@ -40,6 +40,7 @@ const intent: fc.Arbitrary<Intent> = fc.oneof(
     statement: fc.uint8Array({ maxLength: 40 }).map(bytes => Buffer.from(bytes)),
     ...stated,
   }),
+  fc.record({ kind: fc.constant('departure' as const), cluster, ...stated }),
 );
 
 describe('intents', () => {

@@ -9,12 +9,12 @@ export function addInitCommand(program: Command): void {
     .description(
       'make the ClusterSet authority and the credentials of the registry and its clusters',
     )
-    .argument('<dir>', 'folder to make; refused when it already holds an authority')
+    .argument('<dir>', 'folder to make, or to add to')
     .requiredOption(
       '--cluster-set <trust-domain>',
       'trust domain of the ClusterSet, such as clusterset.example',
     )
-    .requiredOption('--cluster <names...>', 'member clusters, such as east west')
+    .option('--cluster <names...>', 'members to make credentials for now, such as east west', [])
     .action(async (dir: string, options: { clusterSet: string; cluster: string[] }) => {
       process.stdout.write(await initClusterSetDir(dir, options.clusterSet, options.cluster));
     });

@@ -1,0 +1,145 @@
+/**
+ * What makes a registry process admit clusters, assembled: issuer → tokens → services → join port, and the
+ * process's own certificate, which the issuer keeps fresh.
+ */
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { SocketAddress } from '../mesh/address.ts';
+import { MeshError } from '../mesh/errors.ts';
+import type { Logger } from '../runtime/log.ts';
+import type { RpcService } from '../runtime/rpc-server.ts';
+import type { Task } from '../runtime/supervise.ts';
+import type { ClusterSetCredentials } from '../trust-federation/clusterset-authority.ts';
+import { parseCsr } from '../trust-federation/csr.ts';
+import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
+import {
+  ISSUER_FILE,
+  type MembershipIssuer,
+  openMembershipIssuer,
+} from '../trust-federation/membership-issuer.ts';
+import { RpcListener } from '../trust-federation/rpc-listener.ts';
+import { type SvidSource, saveSvid } from '../trust-federation/svid.ts';
+import type { RegistryConfig } from './config.ts';
+import type { IntentTable } from './intents.ts';
+import { JoinTokens } from './join-tokens.ts';
+import { HANDSHAKE_MS_MAX, JOIN_CONNECTIONS_MAX, STOP_GRACE_MS } from './limits.ts';
+import { membershipOperatorService } from './membership-operator.ts';
+import { MembershipService } from './membership-service.ts';
+import type { RegistryMetrics } from './metrics.ts';
+
+export interface MembershipsOptions {
+  readonly config: RegistryConfig;
+  readonly stateDir: string;
+  readonly credentials: ClusterSetCredentials;
+  readonly table: IntentTable;
+  readonly metrics: RegistryMetrics;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+export interface Memberships {
+  /** The registry's own. */
+  readonly identity: SvidSource;
+  readonly renewals: RpcService;
+  readonly operator: RpcService;
+  /** As bound; undefined when no cluster can join through this process. */
+  readonly joinAddress: SocketAddress | undefined;
+  readonly tasks: readonly Task[];
+}
+
+/** Binds the join port. Throws FILE_ codes, CERTIFICATE_INVALID, ADDRESS_ codes. */
+export async function createMemberships(options: MembershipsOptions): Promise<Memberships> {
+  const { config, stateDir, credentials, table, metrics, log, now } = options;
+  const { clusterSet } = config;
+  const authorityDir = join(stateDir, 'authority');
+  const issuer = await openMembershipIssuer(authorityDir, credentials.roots, now);
+  const identity = identityOf(options, issuer);
+  const [root] = credentials.roots.x509Authorities;
+  const tokens = new JoinTokens({
+    store: table.store,
+    clusterSet,
+    rootSha256: createHash('sha256')
+      .update(root ?? '')
+      .digest(),
+    addresses: config.join?.addresses ?? (config.join === undefined ? [] : [config.join.listen]),
+    now,
+  });
+  const service = new MembershipService({
+    issuer,
+    tokens,
+    mirror: table.mirror,
+    clusterSet,
+    metrics,
+    log,
+    now,
+  });
+  const built = {
+    identity: identity.source,
+    renewals: service.renewalService(),
+    operator: membershipOperatorService({
+      table,
+      tokens,
+      joinProblem:
+        config.join === undefined
+          ? 'clusters cannot join through this registry: its configuration has no "join"; configure it, or use "isthmus init --cluster" offline'
+          : undefined,
+      log,
+      now,
+    }),
+  };
+  if (config.join === undefined) return { ...built, joinAddress: undefined, tasks: identity.tasks };
+  if (issuer === undefined) {
+    throw new MeshError(
+      'FILE_UNREADABLE',
+      `"${join(authorityDir, ISSUER_FILE)}" does not exist, which "join" in the configuration needs; copy the folder "authority" that "isthmus init" made for the registry, or remove "join"`,
+    );
+  }
+  const listener = new RpcListener({
+    name: 'join',
+    identity: withRoot(identity.source, credentials),
+    clients: 'anyone',
+    services: [service.joinService()],
+    limits: {
+      connectionsMax: JOIN_CONNECTIONS_MAX,
+      handshakeMsMax: HANDSHAKE_MS_MAX,
+      stopGraceMs: STOP_GRACE_MS,
+    },
+    onRefused: ({ reason }) => metrics.refusedPeers.inc({ reason }),
+    log,
+    now,
+  });
+  const joinAddress = await listener.listen(config.join.listen);
+  return { ...built, joinAddress, tasks: [...identity.tasks, listener] };
+}
+
+/** Renewed by the issuer where there is one; else the one that `isthmus init` made, for a year. */
+function identityOf(
+  { stateDir, credentials, log, now }: MembershipsOptions,
+  issuer: MembershipIssuer | undefined,
+): { readonly source: SvidSource; readonly tasks: readonly Task[] } {
+  const { svid } = credentials;
+  if (issuer === undefined) {
+    return { source: { current: () => svid, observe: () => () => undefined }, tasks: [] };
+  }
+  const keeper = new IdentityKeeper({
+    initial: svid,
+    obtain: async csr => ({ chain: issuer.issueRegistry(parseCsr(csr).publicKey) }),
+    save: renewed => saveSvid(join(stateDir, 'identity'), renewed),
+    log,
+    now,
+  });
+  return { source: keeper, tasks: [keeper] };
+}
+
+/** A new cluster knows only the root's hash: it is shown the root to recognise it. */
+function withRoot(identity: SvidSource, { roots }: ClusterSetCredentials): SvidSource {
+  const root = roots.x509Authorities.slice(0, 1).map(der => Buffer.from(der));
+  return {
+    current: () => {
+      const svid = identity.current();
+      return { ...svid, chain: [...svid.chain, ...root] };
+    },
+    observe: observer => identity.observe(observer),
+  };
+}
