@@ -29,7 +29,7 @@ export const HANDSHAKE_TIMEOUT_MS = 3_000;
 /** The other sidecar's answer to CONNECT; then the attempt has failed and the session gets no more calls. */
 export const CONNECT_ANSWER_TIMEOUT_MS = 3_000;
 /** A ping on each session this often; one not answered before the next closes the session. */
-export const SESSION_PING_MS = 5_000;
+export const SESSION_PING_MS = 2_000;
 /** Streams of one session that wait for their next exchange, for each authority; one more is ended. */
 export const IDLE_STREAMS_MAX = 256;
 /**

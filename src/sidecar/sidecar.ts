@@ -92,13 +92,14 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
 
   const refusedPeers = new RefusedPeers(now);
   const onRefused = (refusal: PeerRefusal): void => refusedPeers.record('outbound', refusal);
-  const pool = new SessionPool({ identity, bundles, onRefused, now });
   const rotations = new Rotations({
     upstreams,
     now,
     random,
     onOut: reason => reporter.endpointOut(reason),
   });
+  const onSilent = (key: string): void => rotations.wentSilent(key);
+  const pool = new SessionPool({ identity, bundles, onRefused, onSilent, now });
   exposeHealth(registry, () => rotations.figures(now()));
   const caller = new Caller({
     pool,

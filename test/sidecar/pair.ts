@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import type { Protocol } from '../../src/mesh/service.ts';
+import type { UpstreamEndpoint } from '../../src/mesh/upstream.ts';
 import { formatSni } from '../../src/wire/sni.ts';
 import {
   announce,
@@ -82,6 +83,34 @@ export async function startPair(mesh: TestMesh, spec: PairSpec): Promise<Pair> {
   }
   const host = announce(web.link, 'payments', protocol, [endpoint]);
   return { host, web, payments, gateway };
+}
+
+export interface Backend {
+  readonly sidecar: RunningSidecar;
+  readonly endpoint: UpstreamEndpoint;
+  /** Requests that reached its application. */
+  readonly requests: string[];
+}
+
+/** A workload of west that serves one service, and how to reach it directly. */
+export async function startBackend(
+  mesh: TestMesh,
+  workload: string,
+  onRequest: RequestListener = (_request, response) => response.end(workload),
+  service = 'checkout',
+): Promise<Backend> {
+  const requests: string[] = [];
+  const application = await mesh.serve(
+    createServer((request, response) => {
+      requests.push(`${request.method} ${request.url}`);
+      onRequest(request, response);
+    }),
+  );
+  const services = [{ name: service, port: 80, protocol: 'http', application }] as const;
+  const sidecar = await mesh.sidecar({ cluster: 'west', workload, services });
+  const addresses = [sidecar.inbound];
+  const endpoint = testEndpoint(mesh, service, { cluster: 'west', workload, addresses });
+  return { sidecar, endpoint, requests };
 }
 
 /** The figures of a process, as a scraper reads them. */

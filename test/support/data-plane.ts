@@ -108,6 +108,8 @@ export interface SidecarSpec {
   readonly tcp?: readonly string[];
   readonly svid?: Svid;
   readonly now?: () => number;
+  /** Default: always 0, which puts endpoints in their order. */
+  readonly random?: () => number;
   readonly drain?: string;
 }
 
@@ -168,14 +170,14 @@ export class TestMesh {
       spec.svid ?? this.svid(cluster, workload),
       Object.values(this.authorities),
     );
-    const now = spec.now ?? Date.now;
+    const { now = Date.now, random = () => 0 } = spec;
     const sidecar = await assembleSidecar({
       config,
       stateDir: config.stateDir,
       link,
       log: silent,
       now,
-      random: () => 0,
+      random,
     });
     return { ...sidecar, link, stop: this.#run(sidecar.tasks) };
   }

@@ -75,12 +75,15 @@ export function standingOf(member: Member, nowMs: number): Standing {
   const isReachable = canBeReached(member);
   if (isReachable && !member.isReachable) member.backSinceMs = nowMs;
   member.isReachable = isReachable;
+  const isEjected = nowMs < answers.ejectedUntilMs;
+  // What panic brings back is to carry its part at once.
+  const ramp = isEjected ? 1 : slowStart(backSince(member), nowMs);
   return {
     priority: endpoint.priority,
     weight: endpoint.weight,
-    availability: (endpoint.availability / 100) * slowStart(backSince(member), nowMs),
+    availability: (endpoint.availability / 100) * ramp,
     isReachable,
-    isEjected: nowMs < answers.ejectedUntilMs,
+    isEjected,
   };
 }
 

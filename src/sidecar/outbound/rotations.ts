@@ -41,6 +41,15 @@ export class Rotations {
     return this.#byName.values();
   }
 
+  /** A session's peer has stopped answering: whoever would use it again would wait as long. */
+  wentSilent(key: string): void {
+    for (const rotation of this.#byName.values()) {
+      for (const { ways } of rotation.members) {
+        for (const way of ways) if (way.key === key) rotation.failed(way, 'way');
+      }
+    }
+  }
+
   figures(nowMs: number): HealthFigures {
     const rotations = [...this.#byName.values()];
     const members = rotations.flatMap(rotation => rotation.members);

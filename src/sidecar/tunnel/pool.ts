@@ -28,6 +28,8 @@ export interface SessionPoolOptions {
   readonly bundles: Collection<TrustDomain, TrustBundle>;
   /** A peer was not whom we called, or is revoked now. */
   readonly onRefused: (refusal: PeerRefusal) => void;
+  /** The peer of a session has stopped answering; `key` is its targets' `sessionKey`. */
+  readonly onSilent: (key: string) => void;
   readonly now: () => number;
 }
 
@@ -110,7 +112,10 @@ export class SessionPool {
     session.then(
       opened => {
         slot.ready = opened;
-        opened.onClose(() => this.#forget(key, slot));
+        opened.onClose(() => {
+          this.#forget(key, slot);
+          if (opened.isSilent) this.#options.onSilent(key);
+        });
       },
       () => this.#forget(key, slot),
     );

@@ -53,6 +53,7 @@ export class TunnelSession {
   readonly #idle = new Map<string, IdleStream[]>();
   #retired = false;
   #closed = false;
+  #isSilent = false;
 
   constructor(socket: TLSSocket, peer: AcceptedPeer, now: () => number) {
     this.peer = peer;
@@ -77,6 +78,11 @@ export class TunnelSession {
 
   get usable(): boolean {
     return !this.#retired && !this.#closed;
+  }
+
+  /** It was closed because a ping went unanswered. */
+  get isSilent(): boolean {
+    return this.#isSilent;
   }
 
   onClose(listener: () => void): void {
@@ -190,7 +196,9 @@ export class TunnelSession {
     const { pingSentMs } = this.#connection;
     if (pingSentMs !== undefined) {
       const judge = (): void => {
-        if (this.#connection.pingSentMs === pingSentMs) this.destroy();
+        if (this.#connection.pingSentMs !== pingSentMs) return;
+        this.#isSilent = true;
+        this.destroy();
       };
       // After the poll phase: a process that was stopped and goes on reads the answer that waits for it.
       setImmediate(() => setImmediate(judge));
