@@ -13,6 +13,8 @@ import { addJoinCommand, addLeaveCommand } from './commands/join.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addTokenCommand } from './commands/token.ts';
+import { addTrustReplaceRootCommand } from './commands/trust-replace-root.ts';
+import { addTrustRolloverCommands } from './commands/trust-rollover.ts';
 import { FOUND_WRONG, PACKAGE_ROOT, USAGE } from './options.ts';
 import { style } from './text.ts';
 
@@ -58,6 +60,8 @@ function createProgram(): Command {
   addEnrolCommand(program);
   addStatusCommand(program);
   addCheckCommand(program);
+  addTrustRolloverCommands(program);
+  addTrustReplaceRootCommand(program);
   addCallCommand(program);
   addSteerCommands(program);
   addDrillCommand(program);

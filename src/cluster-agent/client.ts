@@ -6,9 +6,10 @@
  * stream breaks, and resumes with the versions it knows. Nothing here is asked while a request waits.
  */
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SocketAddress } from '../mesh/address.ts';
-import type { Collection } from '../mesh/collection.ts';
+import { type Collection, sameValue } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
 import type { Locality } from '../mesh/locality.ts';
 import type { ClusterName, WorkloadName } from '../mesh/names.ts';
@@ -20,12 +21,13 @@ import type { Logger } from '../runtime/log.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import { supervise } from '../runtime/supervise.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
-import { loadRoots } from '../trust-federation/root-file.ts';
+import { loadRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 import { type SvidSource, saveSvid } from '../trust-federation/svid.ts';
+import { TrustRootFile } from '../trust-federation/trust-root-file.ts';
 import type { ResourceType } from '../wire/xds/resource.ts';
 import { LAST_KNOWN_GOOD_DELAY_MS } from './limits.ts';
 import { AdsClient } from './link/ads-client.ts';
-import { identityDir, obtainIdentity, renewIdentity } from './link/identity.ts';
+import { identityDir, JOIN_TOKEN_FILE, obtainIdentity, renewIdentity } from './link/identity.ts';
 import { Received } from './link/received.ts';
 import { Reporter } from './link/reporter.ts';
 
@@ -83,14 +85,15 @@ export interface AgentLinkStatus {
 export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink> {
   const { proxy, trustDomain, agent, stateDir, log, now } = options;
   await ensurePrivateDir(stateDir);
-  const trustRoot = await loadRoots(join(stateDir, 'trust-root.pem'));
+  const trustRoot = await loadRoots(join(stateDir, TRUST_ROOT_FILE));
   if (trustRoot.trustDomain !== trustDomain) {
     throw new MeshError(
       'CERTIFICATE_INVALID',
       `trust-root.pem in "${stateDir}" is of "${trustRoot.trustDomain}", not of "${trustDomain}"; copy it from this cluster's agent`,
     );
   }
-  const received = new Received(proxy.kind, trustRoot);
+  const enrolledAgain = existsSync(join(stateDir, JOIN_TOKEN_FILE));
+  let received = new Received(proxy.kind, trustRoot);
   const file = new LastKnownGood({
     path: join(stateDir, 'last-known-good'),
     serialise: () => received.serialise(),
@@ -98,7 +101,14 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     log,
   });
   const restored = await file.load(content => {
-    received.restore(content);
+    const saved = new Received(proxy.kind, trustRoot);
+    saved.restore(content);
+    const roots = saved.bundles.get(trustDomain)?.x509Authorities ?? [];
+    const known = trustRoot.x509Authorities.every(root =>
+      roots.some(each => sameValue(each, root)),
+    );
+    if (enrolledAgain && !known) throw new Error('older than the root it is enrolled with now');
+    received = saved;
     return true;
   });
   const initial = await obtainIdentity({
@@ -161,6 +171,12 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     log,
     now,
   });
+  const trustRootFile = new TrustRootFile({
+    stateDir,
+    trustDomain,
+    bundles: received.bundles,
+    log,
+  });
   return {
     identity,
     bundles: received.bundles,
@@ -168,7 +184,7 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     hosts: received.hosts,
     gatewayRoutes: received.gatewayRoutes,
     status: () => status,
-    run: signal => supervise([ads, identity, reporter, file], signal),
+    run: signal => supervise([ads, identity, reporter, file, trustRootFile], signal),
   };
 }
 

@@ -10,17 +10,20 @@ import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
 import { agentId } from '../mesh/system-identities.ts';
 import { AdminServer } from '../runtime/admin.ts';
+import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
 import { OperatorSocket } from '../runtime/operator-socket.ts';
 import { processFacts } from '../runtime/process-facts.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { VERSION } from '../runtime/version.ts';
+import { certificateId } from '../trust-federation/authority-journal.ts';
 import { inTrustDomain } from '../trust-federation/authorizer.ts';
 import { envelopeProofs } from '../trust-federation/bundle-envelope.ts';
 import {
   type ClusterAuthority,
   openClusterAuthority,
+  WORKLOAD_TTL_MS_MAX,
 } from '../trust-federation/cluster-authority.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
@@ -28,9 +31,10 @@ import { OwnBundle } from '../trust-federation/own-bundle.ts';
 import type { ConnectionRefused } from '../trust-federation/peer-listener.ts';
 import { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import { readRevocation } from '../trust-federation/revocation-statement.ts';
-import { saveRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
+import { SvidLedger } from '../trust-federation/svid-ledger.ts';
+import { TrustRootFile } from '../trust-federation/trust-root-file.ts';
 import { type AgentConfig, policiesFileOf, servicesFileOf } from './config.ts';
 import { type AgentParts, exposeState, figuresOf } from './debug.ts';
 import { PolicySource } from './discovery/policy-source.ts';
@@ -40,7 +44,9 @@ import {
   CONTROL_CONNECTIONS_MAX,
   HANDSHAKE_MS_MAX,
   JOIN_CONNECTIONS_MAX,
+  LAST_KNOWN_GOOD_DELAY_MS,
   LEASE_TTL_MS,
+  LEDGER_ENTRIES_MAX,
   PROXIES_MAX,
   STOP_GRACE_MS,
 } from './limits.ts';
@@ -52,7 +58,9 @@ import { agentOperatorService } from './operator-service.ts';
 import { ProxyReports } from './proxy-reports.ts';
 import { RegistryPublisher } from './registry-publisher.ts';
 import { type RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
+import { RolloverRunner } from './rollover.ts';
 import { SteeringSource } from './steering.ts';
+import { TrustAcks } from './trust-acks.ts';
 import { AdsServer } from './xds/ads-server.ts';
 import { Proxies } from './xds/proxies.ts';
 import { SnapshotCache } from './xds/snapshot-cache.ts';
@@ -100,8 +108,6 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     trustDomain,
     now,
   });
-  // For the operator to hand to proxies, beside their join tokens.
-  await saveRoots(join(stateDir, TRUST_ROOT_FILE), authority.bundle());
   const membership = await openMembership(options);
   const clusterSetRoots = membership.roots;
   const ownBundle = await OwnBundle.open({
@@ -118,6 +124,14 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   membership.identity.observe(() => {
     ownBundle.update().catch((error: unknown) => log.error({ error }, 'trust bundle not signed'));
   });
+  const trustRootFile = new TrustRootFile({
+    stateDir,
+    trustDomain,
+    bundles: ownBundle.bundles,
+    log,
+  });
+  // For the operator to hand to proxies, beside their join tokens.
+  await trustRootFile.write();
   const identity = serveAs(authority, config.svidTtl, log, now);
 
   const source = new StaticSource({
@@ -156,6 +170,36 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     steering,
     known: subscriber,
   });
+  const ledgerFile = new LastKnownGood({
+    path: join(stateDir, 'authority', 'issued'),
+    serialise: () => ledger.serialise(),
+    delayMs: LAST_KNOWN_GOOD_DELAY_MS,
+    log,
+  });
+  const ledger = await openLedger(ledgerFile, authority, now);
+  const proxyReports = new ProxyReports({
+    mustRenew: ({ svid }) => !authority.isInStanding(svid.issuerSha256),
+    onServed: certificate => ledger.served(certificateId(certificate)),
+    now,
+  });
+  const trustAcks = new TrustAcks({
+    reports: proxyReports.reports,
+    ledger,
+    bundles: mesh.bundles,
+    now,
+  });
+  const rollover = new RolloverRunner({
+    cluster,
+    authority,
+    ownBundle,
+    identity,
+    ledger,
+    acks: trustAcks.acks,
+    members: members.clusters,
+    records: subscriber,
+    log,
+    now,
+  });
   const publisher = new RegistryPublisher({
     registry,
     subscriber,
@@ -163,6 +207,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     ownBundle,
     exports: mesh.exports,
     departed: () => hasLeft(cluster, subscriber.intents, membership),
+    acks: trustAcks.acks,
     leaseTtlMs: LEASE_TTL_MS,
     log,
     now,
@@ -170,11 +215,17 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
 
   const snapshots = new SnapshotCache({ inputs: mesh.inputs, state: mesh.state });
   const proxies = new Proxies(PROXIES_MAX, now);
-  // No slot of the authority is ever retired while the process runs: nothing has to be renewed early.
-  const proxyReports = new ProxyReports({ mustRenew: () => false, now });
   const ads = new AdsServer({ snapshots, proxies, metrics, log });
   const svidTtlMs = config.svidTtl;
-  const identities = new IdentityService({ authority, stateDir, svidTtlMs, metrics, log, now });
+  const identities = new IdentityService({
+    authority,
+    ledger,
+    stateDir,
+    svidTtlMs,
+    metrics,
+    log,
+    now,
+  });
   const refusedPeers = new RefusedPeers(now);
   const refused = (port: 'control' | 'join', refusal: ConnectionRefused): void => {
     metrics.connectionsRefused.inc({ port, reason: refusal.reason });
@@ -201,7 +252,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     now,
   });
 
-  const operator = new OperatorSocket(stateDir, [agentOperatorService(own)], log);
+  const operator = new OperatorSocket(stateDir, [agentOperatorService(own, rollover)], log);
   const parts: AgentParts = {
     source,
     policySource,
@@ -232,6 +283,10 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       authority,
       identity,
       membership.identity,
+      ledgerFile,
+      trustAcks,
+      rollover,
+      trustRootFile,
       source,
       policySource,
       members,
@@ -243,6 +298,27 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       operator,
     ],
   };
+}
+
+/** The list of what the authority has issued; without it, what an earlier process issued is unknown. */
+async function openLedger(
+  file: LastKnownGood,
+  authority: ClusterAuthority,
+  now: () => number,
+): Promise<SvidLedger> {
+  const ledger = new SvidLedger({
+    entriesMax: LEDGER_ENTRIES_MAX,
+    now,
+    onChange: () => file.touch(),
+  });
+  const loaded = await file.load(content => {
+    ledger.restore(content);
+    return true;
+  });
+  const first = authority.state.issuers.length === 1;
+  if (loaded === undefined && !first) ledger.lost(WORKLOAD_TTL_MS_MAX);
+  file.touch();
+  return ledger;
 }
 
 /** The agent's own certificate comes from its own authority, for this process only. */

@@ -11,8 +11,10 @@ import type { SpiffeId } from '../mesh/spiffe-id.ts';
 import type { Logger } from '../runtime/log.ts';
 import { RateLimit } from '../runtime/rate-limit.ts';
 import { type RpcService, rpcService } from '../runtime/rpc-server.ts';
+import { certificateId } from '../trust-federation/authority-journal.ts';
 import type { ClusterAuthority } from '../trust-federation/cluster-authority.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
+import type { SvidLedger } from '../trust-federation/svid-ledger.ts';
 import {
   JoinDefinition,
   type SvidResponse,
@@ -30,6 +32,7 @@ import { peerIdOf } from './peer.ts';
 
 export interface IdentityServiceOptions {
   readonly authority: ClusterAuthority;
+  readonly ledger: SvidLedger;
   readonly stateDir: string;
   readonly svidTtlMs: number;
   readonly metrics: AgentMetrics;
@@ -59,7 +62,7 @@ export class IdentityService {
   renewalService(): RpcService {
     return rpcService(WorkloadIdentityDefinition, {
       renew: async ({ csr }, { peerCertificate }) =>
-        this.#counted('renew', this.#renew(peerIdOf(peerCertificate), csr)),
+        this.#counted('renew', this.#renew(peerCertificate, csr)),
     });
   }
 
@@ -71,19 +74,26 @@ export class IdentityService {
       requireSameId(request.id, attested),
     );
     log.info({ id }, 'join token redeemed');
-    return this.#sign(request.publicKey, id);
+    return this.#sign(request.publicKey, id, undefined);
   }
 
-  async #renew(peer: SpiffeId, csr: Buffer): Promise<SvidResponse> {
+  async #renew(certificate: Buffer | undefined, csr: Buffer): Promise<SvidResponse> {
+    const peer = peerIdOf(certificate);
     const request = parseCsr(csr);
     requireSameId(request.id, peer);
-    return this.#sign(request.publicKey, peer);
+    return this.#sign(request.publicKey, peer, certificate);
   }
 
-  #sign(publicKey: KeyObject, id: SpiffeId): SvidResponse {
+  #sign(publicKey: KeyObject, id: SpiffeId, renews: Buffer | undefined): SvidResponse {
     if (!this.#signatures.take()) throw tooMany();
-    const { authority, svidTtlMs } = this.#options;
-    const { chain } = authority.issue({ publicKey, id, ttlMs: svidTtlMs });
+    const { authority, ledger, svidTtlMs, now } = this.#options;
+    const { chain, root } = authority.issue({ publicKey, id, ttlMs: svidTtlMs });
+    const sha256 = certificateId(chain[0]);
+    const notAfterMs = now() + svidTtlMs;
+    ledger.issued(
+      { sha256, id, root, notAfterMs },
+      renews === undefined ? undefined : certificateId(renews),
+    );
     return { chain: [...chain] };
   }
 

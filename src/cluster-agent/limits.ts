@@ -47,6 +47,12 @@ export const RECONNECT_MAX_MS = 10_000;
 
 /** Between attempts to renew the membership, which is done half a year before it must be. */
 export const MEMBERSHIP_RETRY_MS_MAX = 3_600_000;
+/** How often it is summed up what the proxies verify with. */
+export const ACKS_DELAY_MS = 200;
+/** How often a rollover that goes on by itself looks at its gate. */
+export const ROLLOVER_CHECK_MS = 250;
+/** Certificates remembered as alive; beyond: the oldest is forgotten, and draining waits until it expires. */
+export const LEDGER_ENTRIES_MAX = 50_000;
 
 /** From a change to its write to disk. */
 export const LAST_KNOWN_GOOD_DELAY_MS = 500;

@@ -3,12 +3,15 @@
 import type { ClusterConfig } from '../mesh/cluster.ts';
 import { type RpcService, rpcService } from '../runtime/rpc-server.ts';
 import { AgentOperatorDefinition } from '../wire/generated/isthmus/operator/v1/agent.ts';
+import type { RolloverRunner } from './rollover.ts';
+import { rolloverHandlers } from './rollover-service.ts';
 
-export function agentOperatorService({
-  name,
-  trustDomain,
-}: Pick<ClusterConfig, 'name' | 'trustDomain'>): RpcService {
+export function agentOperatorService(
+  { name, trustDomain }: Pick<ClusterConfig, 'name' | 'trustDomain'>,
+  rollover: RolloverRunner,
+): RpcService {
   return rpcService(AgentOperatorDefinition, {
     describe: () => Promise.resolve({ cluster: name, trustDomain }),
+    ...rolloverHandlers(rollover),
   });
 }

@@ -12,6 +12,7 @@ import { sliceEndpoints } from '../mesh/exports.ts';
 import type { WorkloadName } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
 import type { BundleOffer } from '../mesh/signed-bundle.ts';
+import type { TrustAck } from '../mesh/trust-acks.ts';
 import {
   idOf,
   type RecordId,
@@ -31,6 +32,7 @@ export function desiredRecords(
   config: ClusterConfig,
   offer: BundleOffer,
   exports: Iterable<ExportedService>,
+  acks: Iterable<TrustAck>,
   published: ClusterRecords,
 ): RegistryRecord[] {
   return [
@@ -43,6 +45,7 @@ export function desiredRecords(
       },
     },
     ...[...exports].flatMap(service => sliceRecords(service, published)),
+    { kind: 'trust-acks', acks: [...acks] },
     { kind: 'synced', instance: config.instance },
   ];
 }

@@ -12,6 +12,8 @@ import type { Collection } from '../mesh/collection.ts';
 import { isMeshError } from '../mesh/errors.ts';
 import type { ServiceKey } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
+import type { TrustDomain } from '../mesh/spiffe-id.ts';
+import type { TrustAck } from '../mesh/trust-acks.ts';
 import type { Logger } from '../runtime/log.ts';
 import { Backoff, sleep, supervise } from '../runtime/supervise.ts';
 import type { OwnBundle } from '../trust-federation/own-bundle.ts';
@@ -28,6 +30,8 @@ export interface PublisherOptions {
   readonly exports: Collection<ServiceKey, ExportedService>;
   /** The cluster has left the ClusterSet: it has nothing to say there any more. */
   readonly departed: () => boolean;
+  /** What our proxies verify with. */
+  readonly acks: Collection<TrustDomain, TrustAck>;
   readonly leaseTtlMs: number;
   readonly log: Logger;
   readonly now: () => number;
@@ -57,8 +61,8 @@ export class RegistryPublisher {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { exports, ownBundle, subscriber } = this.#options;
-    const stops = [exports, ownBundle.bundles, subscriber].map(input =>
+    const { exports, ownBundle, acks, subscriber } = this.#options;
+    const stops = [exports, ownBundle.bundles, acks, subscriber].map(input =>
       input.observe(() => this.#changed.raise()),
     );
     try {
@@ -96,13 +100,14 @@ export class RegistryPublisher {
   }
 
   #plan(): Publication[] {
-    const { config, ownBundle, exports, subscriber, departed } = this.#options;
+    const { config, ownBundle, exports, acks, subscriber, departed } = this.#options;
     if (departed()) return [];
     const published = subscriber.recordsOf(config.name);
     const desired = desiredRecords(
       config,
       ownBundle.offer(),
       exports.entries().values(),
+      acks.entries().values(),
       published,
     );
     return planPublications(

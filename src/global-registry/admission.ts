@@ -79,6 +79,7 @@ function checkRecords(records: readonly RegistryRecord[], context: AdmissionCont
       case 'config':
       case 'synced':
       case 'alive':
+      case 'trust-acks':
         break;
     }
   }

@@ -73,7 +73,11 @@ function recordKey(
 function singleton(parts: readonly string[]): RecordId | undefined {
   const [kind] = parts;
   if (parts.length !== 1) return undefined;
-  return kind === 'config' || kind === 'bundle' || kind === 'synced' || kind === 'alive'
+  return kind === 'config' ||
+    kind === 'bundle' ||
+    kind === 'synced' ||
+    kind === 'alive' ||
+    kind === 'trust-acks'
     ? { kind }
     : undefined;
 }

@@ -31,12 +31,15 @@ export interface Laggard {
 }
 
 export const LAGGARDS_MAX = 20;
+/** A SPIFFE ID may be longer; its beginning says enough. */
+const PROXY_CHARS_MAX = 250;
 
 /** A proxy that may be verifying peers right now. */
 export interface ProxyTrust {
   readonly proxy: WorkloadName | SpiffeId;
   /** Undefined: nothing was heard of it. */
   readonly bundles: Readonly<Record<TrustDomain, number>> | undefined;
+  /** When it was given its certificate, if nothing was heard since. */
   readonly lastHeardMs: number;
 }
 
@@ -60,7 +63,7 @@ export function trustAcks(
       proxies: proxies.length,
       current: proxies.length - behind.length,
       laggards: behind.slice(0, LAGGARDS_MAX).map(({ proxy, bundles, lastHeardMs }) => ({
-        proxy,
+        proxy: proxy.slice(0, PROXY_CHARS_MAX),
         lacks: lackOf(bundles, trustDomain, sequence),
         sinceMs: bundles === undefined ? lastHeardMs : sinceMs,
       })),
@@ -74,5 +77,5 @@ function lackOf(
   sequence: number,
 ): string {
   if (bundles === undefined) return 'has not reported since it was given a certificate';
-  return `has bundle ${bundles[trustDomain] ?? 'none'} of "${trustDomain}", not ${sequence}`;
+  return `has bundle ${bundles[trustDomain] ?? 'none'}, not ${sequence}`;
 }

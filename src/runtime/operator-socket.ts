@@ -15,6 +15,8 @@ import type { Logger } from './log.ts';
 import { createRpcServer, type RpcServer, type RpcService } from './rpc-server.ts';
 import { aborted } from './supervise.ts';
 
+/** In the state directory. */
+export const OPERATOR_SOCKET = 'operator.sock';
 /** `sun_path` on Linux is 108 bytes with its terminator. */
 const SOCKET_PATH_BYTES_MAX = 107;
 const CONNECTIONS_MAX = 32;
@@ -29,7 +31,7 @@ export class OperatorSocket {
   readonly #connections = new Set<Socket>();
 
   constructor(stateDir: string, services: readonly RpcService[], log: Logger) {
-    this.path = resolve(join(stateDir, 'operator.sock'));
+    this.path = resolve(join(stateDir, OPERATOR_SOCKET));
     this.#rpc = createRpcServer(services, log);
     this.#server = createServer(socket => {
       this.#connections.add(socket);
@@ -49,7 +51,7 @@ export class OperatorSocket {
         `socket path "${path}" is ${Buffer.byteLength(path)} bytes long, the system's limit is ${SOCKET_PATH_BYTES_MAX}; use a shorter state directory`,
       );
     }
-    if (await answers(path)) {
+    if (await isServed(path)) {
       throw new MeshError(
         'STATE_LOCKED',
         `"${path}" is served by another process; stop it or use another state directory`,
@@ -74,7 +76,8 @@ export class OperatorSocket {
   }
 }
 
-function answers(path: string): Promise<boolean> {
+/** Whether a process answers there. */
+export function isServed(path: string): Promise<boolean> {
   return new Promise(done => {
     const socket = connect(path, () => {
       socket.destroy();

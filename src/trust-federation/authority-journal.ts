@@ -90,6 +90,21 @@ export async function removeLeftovers(dir: string): Promise<void> {
   }
 }
 
+/** The slots as planned; `added` is the root the plan has and the state has not. A revoked one loses its key. */
+export function withPlan(
+  state: AuthorityState,
+  { slots, rollover }: AuthorityPlan,
+  added: Signer | undefined,
+): AuthorityState {
+  const held = slots.flatMap((slot): HeldRoot[] => {
+    const root = state.slots.find(({ id }) => id === slot.id) ?? added;
+    if (root === undefined) return [];
+    const key = slot.state === 'revoked' ? undefined : root.key;
+    return [{ ...slot, certificate: root.certificate, key }];
+  });
+  return { ...state, slots: held, rollover };
+}
+
 export function certificateId(der: Uint8Array): RootId {
   return createHash('sha256').update(der).digest('hex') as RootId;
 }

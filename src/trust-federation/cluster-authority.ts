@@ -26,6 +26,7 @@ import {
   type HeldRoot,
   readAuthority,
   removeLeftovers,
+  withPlan,
   writeAuthority,
 } from './authority-journal.ts';
 import {
@@ -209,14 +210,7 @@ export class ClusterAuthority {
     const nowMs = this.#options.now();
     const result = nextRollover(this.#state, event, nowMs);
     if (result.kind === 'refused') throw new MeshError('REQUEST_INVALID', result.message);
-    const { plan } = result;
-    const slots = plan.slots.flatMap((slot): HeldRoot[] => {
-      const held = this.#state.slots.find(({ id }) => id === slot.id) ?? added;
-      if (held === undefined) return [];
-      const key = slot.state === 'revoked' ? undefined : held.key;
-      return [{ ...slot, certificate: held.certificate, key }];
-    });
-    const state = { ...this.#state, slots, rollover: plan.rollover };
+    const state = withPlan(this.#state, result.plan, added);
     const root = activeRoot(state);
     if (root === undefined) throw new Error('a rollover left no active root');
     const same = root.id === this.#root().id;

@@ -23,9 +23,11 @@ import {
 } from '../mesh/names.ts';
 import type { Endpoint, ServicePort } from '../mesh/service.ts';
 import { parseTrustDomain, requireSpiffeId } from '../mesh/spiffe-id.ts';
+import type { TrustAck } from '../mesh/trust-acks.ts';
 import * as pb from './generated/isthmus/registry/v1/registry.ts';
 import { atMost, invalid, present, refusing, shown, text } from './registry-fields.ts';
 import type { StoredIntent } from './registry-intents.ts';
+import { decodeTrustAcks, encodeTrustAcks } from './registry-trust-acks.ts';
 
 /** A service with more endpoints is published as several slices, numbered from 0. */
 export const SLICE_ENDPOINTS_MAX = 100;
@@ -40,7 +42,9 @@ export type RegistryRecord =
   /** Written last: readers act on a cluster only once this is there. */
   | { readonly kind: 'synced'; readonly instance: string }
   /** Bound to the agent's lease. */
-  | { readonly kind: 'alive'; readonly instance: string };
+  | { readonly kind: 'alive'; readonly instance: string }
+  /** What this cluster's proxies verify with. */
+  | { readonly kind: 'trust-acks'; readonly acks: readonly TrustAck[] };
 
 export interface BundleRecord {
   /** A signed bundle version, exactly as its cluster wrote it; read it with wire/signed-statement.ts. */
@@ -60,7 +64,7 @@ export interface ExportSlice {
 
 /** Names a record inside one cluster's part of the table. */
 export type RecordId =
-  | { readonly kind: 'config' | 'bundle' | 'synced' | 'alive' }
+  | { readonly kind: 'config' | 'bundle' | 'synced' | 'alive' | 'trust-acks' }
   | {
       readonly kind: 'export-slice';
       readonly namespace: Namespace;
@@ -122,6 +126,8 @@ export function encodeRecord(record: RegistryRecord): pb.Record {
       return { kind: { $case: 'synced', value: { instance: record.instance } } };
     case 'alive':
       return { kind: { $case: 'alive', value: { instance: record.instance } } };
+    case 'trust-acks':
+      return { kind: { $case: 'trustAcks', value: encodeTrustAcks(record.acks) } };
   }
 }
 
@@ -141,6 +147,8 @@ export function decodeRecord(message: pb.Record | undefined, cluster: ClusterNam
         return { kind: 'synced', instance: text('instance', message.kind.value.instance) };
       case 'alive':
         return { kind: 'alive', instance: text('instance', message.kind.value.instance) };
+      case 'trustAcks':
+        return { kind: 'trust-acks', acks: decodeTrustAcks(message.kind.value) };
       case undefined:
         throw invalid('record has no kind this version knows');
     }
@@ -181,12 +189,13 @@ export function decodeRecordId(message: pb.RecordId | undefined): RecordId {
   });
 }
 
-const SINGLETON_KINDS = ['config', 'bundle', 'synced', 'alive'] as const;
+const SINGLETON_KINDS = ['config', 'bundle', 'synced', 'alive', 'trust-acks'] as const;
 const SINGLETON = {
   config: pb.Singleton.CONFIG,
   bundle: pb.Singleton.BUNDLE,
   synced: pb.Singleton.SYNCED,
   alive: pb.Singleton.ALIVE,
+  'trust-acks': pb.Singleton.TRUST_ACKS,
 } as const;
 
 function encodeConfig(config: ClusterConfig): pb.ClusterConfig {

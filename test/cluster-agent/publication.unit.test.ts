@@ -44,13 +44,13 @@ function plan(
   recordsMax = 50,
   own = EAST,
 ): string[] {
-  const desired = desiredRecords(own, OFFER, exports, published);
+  const desired = desiredRecords(own, OFFER, exports, [], published);
   return words(planPublications(desired, published, aliveHeld, recordsMax));
 }
 
 describe('planPublications', () => {
   const cart = service('cart', [endpoint('east', 'a')]);
-  const current = table([...desiredRecords(EAST, OFFER, [cart], new Map()), ALIVE]);
+  const current = table([...desiredRecords(EAST, OFFER, [cart], [], new Map()), ALIVE]);
 
   it('writes everything to an empty registry, config first and canary last', () => {
     expect(plan([cart], new Map(), false)).to.deep.equal([

@@ -23,7 +23,7 @@ const format = (key: TableKey): string =>
 
 describe('registry keys', () => {
   it('have one form for each record', () => {
-    const keys = (['config', 'bundle', 'synced', 'alive'] as const).map(kind =>
+    const keys = (['config', 'bundle', 'synced', 'alive', 'trust-acks'] as const).map(kind =>
       formatKey({ cluster: east, id: { kind } }),
     );
     expect(keys).to.deep.equal([
@@ -31,6 +31,7 @@ describe('registry keys', () => {
       '/isthmus/v1/clusters/east/bundle',
       '/isthmus/v1/clusters/east/synced',
       '/isthmus/v1/clusters/east/alive',
+      '/isthmus/v1/clusters/east/trust-acks',
     ]);
     const key = formatKey({ cluster: east, id: slice });
     expect(key).to.equal('/isthmus/v1/exports/east/shop/cart/12');

@@ -9,7 +9,9 @@ import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { rpcService } from '../../src/runtime/rpc-server.ts';
 import { AgentOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/agent.ts';
 
-const service = rpcService(AgentOperatorDefinition, {
+const { describe: describeMethod } = AgentOperatorDefinition.methods;
+const definition = { ...AgentOperatorDefinition, methods: { describe: describeMethod } };
+const service = rpcService(definition, {
   describe: () => Promise.resolve({ cluster: 'east', trustDomain: 'east.example' }),
 });
 

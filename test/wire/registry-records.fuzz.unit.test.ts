@@ -68,6 +68,22 @@ const record: fc.Arbitrary<RegistryRecord> = fc.oneof(
       ),
     }),
   }),
+  fc.record({
+    kind: fc.constant('trust-acks' as const),
+    acks: fc.array(
+      fc.record({
+        trustDomain,
+        offered: fc.maxSafeNat(),
+        sequence: fc.maxSafeNat(),
+        proxies: fc.nat(),
+        current: fc.nat(),
+        laggards: fc.array(fc.record({ proxy: text, lacks: text, sinceMs: fc.maxSafeNat() }), {
+          maxLength: 20,
+        }),
+      }),
+      { maxLength: 3 },
+    ),
+  }),
   fc.record({ kind: fc.constantFrom('synced' as const, 'alive' as const), instance: text }),
 );
 

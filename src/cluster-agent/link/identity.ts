@@ -43,6 +43,9 @@ export interface IdentityOptions {
   readonly signal: AbortSignal;
 }
 
+/** Beside `trust-root.pem`; removed once redeemed. */
+export const JOIN_TOKEN_FILE = 'join-token';
+
 /** Failures that another try may not meet. */
 const RETRIED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'PEER_UNAVAILABLE',
@@ -59,7 +62,7 @@ export async function obtainIdentity(options: IdentityOptions): Promise<Svid> {
   const { id, stateDir, log, now } = options;
   const saved = await loadSvid(identityDir(stateDir));
   if (saved?.id === id && saved.notAfterMs > now()) return saved;
-  const path = join(stateDir, 'join-token');
+  const path = join(stateDir, JOIN_TOKEN_FILE);
   const content = await readPrivateFile(path);
   if (content === undefined) {
     const found =
