@@ -35,6 +35,7 @@ export class TrustAcks {
 
   constructor(options: TrustAcksOptions) {
     this.#options = options;
+    this.#sum();
   }
 
   /** Reports arrive by the thousand and certificates expire in silence: looked at in a steady beat. */

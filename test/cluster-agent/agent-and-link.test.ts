@@ -304,6 +304,7 @@ describe('an agent and its proxies', () => {
       'config',
       'bundle',
       'exports/shop/checkout/0',
+      'trust-acks',
       'alive',
       'synced',
     ]);
@@ -323,6 +324,6 @@ describe('an agent and its proxies', () => {
     registry.reset('store-2');
     registry.plug();
     await eventually('canary', () => registry.recordsOf(CLUSTER).includes('synced'));
-    expect(registry.recordsOf(CLUSTER)).to.have.length(5);
+    expect(registry.recordsOf(CLUSTER)).to.have.length(6);
   });
 });

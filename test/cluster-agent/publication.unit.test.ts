@@ -54,7 +54,7 @@ describe('planPublications', () => {
 
   it('writes everything to an empty registry, config first and canary last', () => {
     expect(plan([cart], new Map(), false)).to.deep.equal([
-      '+config +bundle +exports/shop/cart/0',
+      '+config +bundle +exports/shop/cart/0 +trust-acks',
       '+alive +synced',
     ]);
   });
@@ -91,7 +91,7 @@ describe('planPublications', () => {
     expect(plan(names, new Map(), false, 2)).to.deep.equal([
       '+config +bundle',
       '+exports/shop/a/0 +exports/shop/b/0',
-      '+exports/shop/c/0',
+      '+exports/shop/c/0 +trust-acks',
       '+alive +synced',
     ]);
   });
