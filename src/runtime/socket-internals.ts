@@ -83,8 +83,10 @@ export function handleWrite(
     onComplete(status < 0 ? writeError(status) : undefined);
   let request: WriteRequest | undefined;
   return data => {
-    request ??= newRequest();
-    request.oncomplete = oncomplete;
+    if (request === undefined) {
+      request = newRequest();
+      request.oncomplete = oncomplete;
+    }
     const status =
       typeof data === 'string'
         ? handle.writeLatin1String(request, data)

@@ -52,6 +52,7 @@ export class SocketChannel implements Channel {
   #closed = false;
   /** The peer has ended its direction. */
   #ended = false;
+  #paused = true;
   /** The bulk of this event-loop turn, and how much of it there is. */
   #gathered: Buffer | undefined;
   #gatheredBytes = 0;
@@ -93,11 +94,11 @@ export class SocketChannel implements Channel {
     this.#owner = owner;
     // With nothing left to read a socket ends although it is paused.
     if (this.#ended) owner.onEnd();
-    this.#socket.resume();
+    this.resume();
   }
 
   send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean {
-    if (this.#closed || !this.#socket.writable) return true;
+    if (this.#closed) return true;
     const size = before.length + (end - start) + after.length;
     if (this.#gathered !== undefined || size > GATHERED_BYTES_MIN) {
       if (before !== '') this.#gather(Buffer.from(before, 'latin1'));
@@ -130,10 +131,14 @@ export class SocketChannel implements Channel {
   }
 
   pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
     this.#socket.resume();
   }
 

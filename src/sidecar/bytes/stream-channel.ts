@@ -43,19 +43,21 @@ export class StreamChannel implements Channel, StreamHandler {
 
   attach(owner: ChannelOwner): void {
     this.#owner = owner;
-    const early = this.#early;
-    this.#early = [];
-    for (const bytes of early) owner.onData(bytes);
+    if (this.#early.length > 0) {
+      const early = this.#early;
+      this.#early = [];
+      for (const bytes of early) owner.onData(bytes);
+    }
     this.resume();
     if (this.#ended) owner.onEnd();
   }
 
   send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean {
     if (this.#closed || this.#hasEnded) return true;
-    if (before !== '') this.#write(Buffer.from(before, 'latin1'));
+    if (before !== '') this.#write(before);
     if (end > start)
       this.#write(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
-    if (after !== '') this.#write(Buffer.from(after, 'latin1'));
+    if (after !== '') this.#write(after);
     return this.#unsent.length === 0;
   }
 
@@ -145,17 +147,16 @@ export class StreamChannel implements Channel, StreamHandler {
     else this.#owner?.onWritable();
   }
 
-  #write(bytes: Buffer): void {
-    if (this.#unsent.length > 0) {
-      this.#unsent.push(kept(bytes));
-      return;
-    }
-    const written = this.#stream?.write(bytes) ?? 0;
-    if (written < bytes.length) this.#unsent.push(kept(bytes.subarray(written)));
+  #write(data: Buffer | string): void {
+    const written = this.#unsent.length > 0 ? 0 : (this.#stream?.write(data) ?? 0);
+    if (written < data.length) this.#unsent.push(kept(data, written));
   }
 }
 
-function kept(bytes: Buffer): Buffer {
+/** A copy, from `start` on. */
+function kept(data: Buffer | string, start: number): Buffer {
+  if (typeof data === 'string') return Buffer.from(data.slice(start), 'latin1');
+  const bytes = data.subarray(start);
   if (bytes.length < GATHERED_BYTES_MIN || bytes.length > READ_BYTES) return Buffer.from(bytes);
   const copy = bulk.take().subarray(0, bytes.length);
   copy.set(bytes);

@@ -9,6 +9,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
 import { Http2Connection } from '../../wire/http2/connection.ts';
+import type { ChannelOwner } from '../bytes/channel.ts';
 import { endQuietly } from '../bytes/end-quietly.ts';
 import { StreamChannel } from '../bytes/stream-channel.ts';
 import {
@@ -32,16 +33,36 @@ export type StreamFailure =
   /** The caller's signal. */
   | 'aborted';
 
-/** A stream that was answered 200, and how to give it back. */
-export interface TunnelStream {
+/** A stream that was answered 200, to be given back. While it waits it is the owner of its channel. */
+export class TunnelStream implements ChannelOwner {
   readonly channel: StreamChannel;
   readonly session: TunnelSession;
   readonly authority: string;
-}
+  idleSinceMs = 0;
 
-interface IdleStream {
-  readonly stream: TunnelStream;
-  readonly sinceMs: number;
+  constructor(channel: StreamChannel, session: TunnelSession, authority: string) {
+    this.channel = channel;
+    this.session = session;
+    this.authority = authority;
+  }
+
+  // An end, a break or a byte that nobody asked for makes it useless.
+
+  onData(): void {
+    this.session.drop(this);
+    this.channel.abort();
+  }
+
+  onEnd(): void {
+    this.session.drop(this);
+    endQuietly(this.channel);
+  }
+
+  onWritable(): void {}
+
+  onBroken(): void {
+    this.session.drop(this);
+  }
 }
 
 export class TunnelSession {
@@ -50,7 +71,7 @@ export class TunnelSession {
   readonly #frames: FrameSocket;
   readonly #connection: Http2Connection;
   /** The one used last is used next, so that those too many grow old. */
-  readonly #idle = new Map<string, IdleStream[]>();
+  readonly #idle = new Map<string, TunnelStream[]>();
   #retired = false;
   #closed = false;
   #isSilent = false;
@@ -94,7 +115,7 @@ export class TunnelSession {
     if (this.#retired) return;
     this.#retired = true;
     for (const waiting of this.#idle.values())
-      for (const { stream } of waiting) endQuietly(stream.channel);
+      for (const { channel } of waiting) endQuietly(channel);
     this.#idle.clear();
     this.#connection.goaway();
   }
@@ -107,7 +128,7 @@ export class TunnelSession {
   takeIdle(authority: string): TunnelStream | undefined {
     const waiting = this.#idle.get(authority);
     for (;;) {
-      const stream = waiting?.pop()?.stream;
+      const stream = waiting?.pop();
       if (stream === undefined || !stream.channel.closed) return stream;
     }
   }
@@ -120,10 +141,16 @@ export class TunnelSession {
       endQuietly(stream.channel);
       return;
     }
-    // An end, a break or a byte that nobody asked for makes it useless.
-    channel.attach(this.#watch(stream));
-    waiting.push({ stream, sinceMs: this.#now() });
-    this.#idle.set(authority, waiting);
+    channel.attach(stream);
+    stream.idleSinceMs = this.#now();
+    if (waiting.push(stream) === 1) this.#idle.set(authority, waiting);
+  }
+
+  /** It waits no longer. */
+  drop(stream: TunnelStream): void {
+    const waiting = this.#idle.get(stream.authority);
+    const at = waiting?.indexOf(stream) ?? -1;
+    if (at >= 0) waiting?.splice(at, 1);
   }
 
   /** Resolves once the other side has answered the CONNECT. Never rejects. */
@@ -154,7 +181,7 @@ export class TunnelSession {
       channel.onceAnswered(head => {
         if (head === undefined) fail('lost', 'the stream was closed before an answer');
         else if (head.status === 200) {
-          finish({ kind: 'open', stream: { channel, session: this, authority } });
+          finish({ kind: 'open', stream: new TunnelStream(channel, this, authority) });
         } else {
           const error = head.fields.find(([name]) => name === 'x-isthmus-error')?.[1];
           fail('answered', error ?? `status ${head.status}`);
@@ -163,26 +190,6 @@ export class TunnelSession {
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
     });
-  }
-
-  #watch(stream: TunnelStream) {
-    const drop = (): void => {
-      const waiting = this.#idle.get(stream.authority);
-      const at = waiting?.findIndex(idle => idle.stream === stream) ?? -1;
-      if (at >= 0) waiting?.splice(at, 1);
-    };
-    return {
-      onData: () => {
-        drop();
-        stream.channel.abort();
-      },
-      onEnd: () => {
-        drop();
-        endQuietly(stream.channel);
-      },
-      onWritable: () => undefined,
-      onBroken: drop,
-    };
   }
 
   #onEnded(): void {
@@ -207,9 +214,9 @@ export class TunnelSession {
     this.#connection.ping();
     const oldestMs = this.#now() - IDLE_STREAM_TIMEOUT_MS;
     for (const [authority, waiting] of this.#idle) {
-      while (waiting[0] !== undefined && waiting[0].sinceMs < oldestMs) {
+      while (waiting[0] !== undefined && waiting[0].idleSinceMs < oldestMs) {
         const oldest = waiting.shift();
-        if (oldest !== undefined) endQuietly(oldest.stream.channel);
+        if (oldest !== undefined) endQuietly(oldest.channel);
       }
       if (waiting.length === 0) this.#idle.delete(authority);
     }

@@ -75,15 +75,15 @@ export class FrameWriter {
     this.#slab.set(CLIENT_PREFACE, at);
   }
 
-  /** Returns the number of frames it took. */
-  data(streamId: number, bytes: Uint8Array): number {
+  /** The first `length` bytes, or characters of latin1 text. Returns the number of frames it took. */
+  data(streamId: number, data: Uint8Array | string, length = data.length): number {
     let frames = 0;
     let from = 0;
-    if (streamId === this.#dataStreamId) from = this.#extendData(bytes);
-    while (from < bytes.length) {
-      const to = Math.min(bytes.length, from + FRAME_PAYLOAD_BYTES_MAX);
+    if (streamId === this.#dataStreamId) from = this.#extendData(data, length);
+    while (from < length) {
+      const to = Math.min(length, from + FRAME_PAYLOAD_BYTES_MAX);
       const at = this.#frame(to - from, FRAME.DATA, 0, streamId);
-      this.#slab.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), at);
+      this.#put(data, from, to, at);
       this.#dataStart = at - FRAME_HEADER_BYTES;
       this.#dataStreamId = streamId;
       from = to;
@@ -155,14 +155,23 @@ export class FrameWriter {
   }
 
   /** Fills up the last DATA frame; returns how many bytes went into it. */
-  #extendData(bytes: Uint8Array): number {
+  #extendData(data: Uint8Array | string, length: number): number {
     const held = this.#length - this.#dataStart - FRAME_HEADER_BYTES;
-    const added = Math.min(bytes.length, FRAME_PAYLOAD_BYTES_MAX - held);
+    const added = Math.min(length, FRAME_PAYLOAD_BYTES_MAX - held);
     if (added === 0) return 0;
     const at = this.#reserve(added);
-    this.#slab.set(added === bytes.length ? bytes : bytes.subarray(0, added), at);
+    this.#put(data, 0, added, at);
     writeLength(this.#slab, this.#dataStart, held + added);
     return added;
+  }
+
+  #put(data: Uint8Array | string, from: number, to: number, at: number): void {
+    const isWhole = from === 0 && to === data.length;
+    if (typeof data === 'string') {
+      this.#slab.write(isWhole ? data : data.slice(from, to), at, 'latin1');
+    } else {
+      this.#slab.set(isWhole ? data : data.subarray(from, to), at);
+    }
   }
 
   /** Writes a frame header and makes room for the payload; returns where the payload goes. */

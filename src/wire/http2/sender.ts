@@ -42,7 +42,8 @@ export class Sender {
     return this.#initialWindow;
   }
 
-  write(stream: LiveStream, bytes: Uint8Array): number {
+  /** Bytes, or latin1 text. */
+  write(stream: LiveStream, data: Uint8Array | string): number {
     if (stream.outputTurn !== this.#turn) {
       stream.outputTurn = this.#turn;
       stream.outputBytes = 0;
@@ -51,22 +52,21 @@ export class Sender {
     const accepted = Math.max(
       0,
       Math.min(
-        bytes.length,
+        data.length,
         this.#roomOf(stream),
         this.#sharedRoom(),
         isGranted ? this.#grantBytes : Number.POSITIVE_INFINITY,
       ),
     );
     if (accepted > 0) {
-      const whole = accepted === bytes.length;
-      const frames = this.#frames.data(stream.id, whole ? bytes : bytes.subarray(0, accepted));
+      const frames = this.#frames.data(stream.id, data, accepted);
       stream.sendWindow -= accepted;
       stream.outputBytes += accepted;
       this.#window -= accepted;
       if (isGranted) this.#grantBytes -= accepted;
       this.#idleFrames.earn(frames * IDLE_FRAMES_PER_DATA_FRAME);
     }
-    if (accepted < bytes.length) this.#wait(stream);
+    if (accepted < data.length) this.#wait(stream);
     return accepted;
   }
 

@@ -129,10 +129,10 @@ export class StreamTable implements StreamLink {
     if (endStream) this.#localEnd(stream);
   }
 
-  write(stream: LiveStream, bytes: Uint8Array): number {
+  write(stream: LiveStream, data: Uint8Array | string): number {
     if (stream.state === 'closed') return 0;
     this.#assertSending(stream);
-    return this.#sender.write(stream, bytes);
+    return this.#sender.write(stream, data);
   }
 
   end(stream: LiveStream): void {

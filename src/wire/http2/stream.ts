@@ -33,8 +33,8 @@ export interface Http2Stream {
   readonly state: StreamState;
   /** The answer, once, on a stream the peer opened. */
   sendHeaders(head: ResponseHead, endStream?: boolean): void;
-  /** How many bytes were accepted: maybe 0, and 0 once the stream is closed. */
-  write(bytes: Uint8Array): number;
+  /** Bytes, or latin1 text. How many bytes were accepted: maybe 0, and 0 once the stream is closed. */
+  write(data: Uint8Array | string): number;
   /** After the last byte was accepted. */
   end(): void;
   /** Ends both directions at once. */
@@ -64,7 +64,7 @@ export function canReceive(state: StreamState): boolean {
 /** The connection, as its streams reach it. */
 export interface StreamLink {
   answer(stream: LiveStream, head: ResponseHead, endStream: boolean): void;
-  write(stream: LiveStream, bytes: Uint8Array): number;
+  write(stream: LiveStream, data: Uint8Array | string): number;
   end(stream: LiveStream): void;
   reset(stream: LiveStream, code: H2Code): void;
   consumed(stream: LiveStream, bytes: number): void;
@@ -111,8 +111,8 @@ export class LiveStream implements Http2Stream {
     this.#link.answer(this, head, endStream);
   }
 
-  write(bytes: Uint8Array): number {
-    return this.#link.write(this, bytes);
+  write(data: Uint8Array | string): number {
+    return this.#link.write(this, data);
   }
 
   end(): void {
