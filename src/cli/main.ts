@@ -14,6 +14,7 @@ import { addStatusCommand } from './commands/status.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addTokenCommand } from './commands/token.ts';
 import { addTrustReplaceRootCommand } from './commands/trust-replace-root.ts';
+import { addTrustRevokeCommands } from './commands/trust-revoke.ts';
 import { addTrustRolloverCommands } from './commands/trust-rollover.ts';
 import { FOUND_WRONG, PACKAGE_ROOT, USAGE } from './options.ts';
 import { style } from './text.ts';
@@ -62,6 +63,7 @@ function createProgram(): Command {
   addCheckCommand(program);
   addTrustRolloverCommands(program);
   addTrustReplaceRootCommand(program);
+  addTrustRevokeCommands(program);
   addCallCommand(program);
   addSteerCommands(program);
   addDrillCommand(program);

@@ -61,6 +61,7 @@ import { type RegistryPort, RegistrySubscriber } from './registry-subscriber.ts'
 import { RolloverRunner } from './rollover.ts';
 import { SteeringSource } from './steering.ts';
 import { TrustAcks } from './trust-acks.ts';
+import { trustOperatorService } from './trust-operator.ts';
 import { AdsServer } from './xds/ads-server.ts';
 import { Proxies } from './xds/proxies.ts';
 import { SnapshotCache } from './xds/snapshot-cache.ts';
@@ -106,11 +107,12 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     dir: join(stateDir, 'authority'),
     cluster,
     trustDomain,
+    isRevoked: id => ownBundle.isRevoked(id),
     now,
   });
   const membership = await openMembership(options);
   const clusterSetRoots = membership.roots;
-  const ownBundle = await OwnBundle.open({
+  const ownBundle: OwnBundle = await OwnBundle.open({
     stateDir,
     clusterSet,
     cluster,
@@ -252,7 +254,14 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     now,
   });
 
-  const operator = new OperatorSocket(stateDir, [agentOperatorService(own, rollover)], log);
+  const operator = new OperatorSocket(
+    stateDir,
+    [
+      agentOperatorService(own, rollover),
+      trustOperatorService({ cluster, ownBundle, members, subscriber, svidTtlMs, log }),
+    ],
+    log,
+  );
   const parts: AgentParts = {
     source,
     policySource,

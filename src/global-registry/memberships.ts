@@ -19,6 +19,7 @@ import {
   openMembershipIssuer,
 } from '../trust-federation/membership-issuer.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
+import type { StatementSigner } from '../trust-federation/statement-signature.ts';
 import { type SvidSource, saveSvid } from '../trust-federation/svid.ts';
 import type { RegistryConfig } from './config.ts';
 import type { IntentTable } from './intents.ts';
@@ -43,6 +44,8 @@ export interface Memberships {
   readonly identity: SvidSource;
   readonly renewals: RpcService;
   readonly operator: RpcService;
+  /** Undefined where this process has no issuer. */
+  readonly statementSigner: StatementSigner | undefined;
   /** As bound; undefined when no cluster can join through this process. */
   readonly joinAddress: SocketAddress | undefined;
   readonly tasks: readonly Task[];
@@ -77,6 +80,7 @@ export async function createMemberships(options: MembershipsOptions): Promise<Me
   const built = {
     identity: identity.source,
     renewals: service.renewalService(),
+    statementSigner: issuer?.statementSigner,
     operator: membershipOperatorService({
       table,
       tokens,

@@ -2,10 +2,8 @@
 
 import { join } from 'node:path';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
-import { Table } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
-import { registryId, type TrustDomain } from '../mesh/spiffe-id.ts';
-import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import { registryId } from '../mesh/spiffe-id.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
 import { OperatorSocket } from '../runtime/operator-socket.ts';
@@ -22,6 +20,7 @@ import {
 import { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
+import { ClusterRevocations } from './cluster-revocations.ts';
 import type { RegistryConfig } from './config.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import { EtcdStore } from './etcd-store.ts';
@@ -66,8 +65,14 @@ export async function createRegistry(
     log,
     now,
   });
-  const bundles = new Table<TrustDomain, TrustBundle>('clusterset-bundle');
-  bundles.put(clusterSet, credentials.roots);
+  const revocations = new ClusterRevocations({
+    table,
+    roots: credentials.roots,
+    signer: memberships.statementSigner,
+    log,
+    now,
+  });
+  const { bundles } = revocations;
   const proofs = envelopeProofs(bundles, now);
   const handlers = registryHandlers({ ...table, clusterSet, proofs, metrics });
   const refusedPeers = new RefusedPeers(now);
@@ -104,7 +109,7 @@ export async function createRegistry(
 
   const operator = new OperatorSocket(
     stateDir,
-    [registryOperatorService(table, log), memberships.operator],
+    [registryOperatorService(table, log), memberships.operator, revocations.service()],
     log,
   );
   admin.debug('operator', () => ({ socket: operator.path }));
@@ -130,6 +135,7 @@ export async function createRegistry(
         },
       },
       { name: 'mirror', run: signal => mirror.run(signal) },
+      revocations,
       { name: 'admin', run: signal => admin.run(signal) },
       operator,
     ],

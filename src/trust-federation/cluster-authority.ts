@@ -65,6 +65,8 @@ export interface ClusterAuthorityOptions {
   readonly dir: string;
   readonly cluster: ClusterName;
   readonly trustDomain: TrustDomain;
+  /** Whoever is revoked gets no certificate; without it nobody is. */
+  readonly isRevoked?: (id: SpiffeId) => boolean;
   readonly now: () => number;
 }
 
@@ -120,13 +122,19 @@ export class ClusterAuthority {
     return this.#state;
   }
 
-  /** Throws CSR_REFUSED for an ID of another trust domain. The caller has attested the ID. */
+  /** Throws CSR_REFUSED for an ID of another trust domain or a revoked one. The caller has attested it. */
   issue({ publicKey, id, ttlMs }: WorkloadRequest): IssuedSvid {
     const { trustDomain } = this.#subject;
     if (trustDomainOf(id) !== trustDomain) {
       throw new MeshError(
         'CSR_REFUSED',
         `"${id}" is not in trust domain "${trustDomain}", the only one this authority signs for`,
+      );
+    }
+    if (this.#options.isRevoked?.(id) === true) {
+      throw new MeshError(
+        'CSR_REFUSED',
+        `"${id}" is revoked; "isthmus trust restore" gives it back`,
       );
     }
     if (!(ttlMs > 0 && ttlMs <= WORKLOAD_TTL_MS_MAX)) {

@@ -16,6 +16,7 @@ import { ensurePrivateDir, readPrivateFile, writePrivateFile } from '../runtime/
 import { BACKDATE_MS, issueIntermediate, issueLeaf, type Signer, signerOf } from './certificate.ts';
 import { parseCertificate } from './parsed-certificate.ts';
 import { formatKeyFile, parseKeyFile } from './pem.ts';
+import type { StatementSigner } from './statement-signature.ts';
 import { generateSvidKey } from './svid.ts';
 
 /** Memberships are renewed at half of it where a registry issues, else by running `isthmus init` again. */
@@ -30,6 +31,8 @@ export interface MembershipIssuer {
   /** `endedMs`: an earlier membership of this cluster ended then; the new one begins later. */
   issueMember(cluster: ClusterName, publicKey: KeyObject, endedMs?: number): readonly Buffer[];
   issueRegistry(publicKey: KeyObject): readonly Buffer[];
+  /** For statements in the ClusterSet's name, such as a cluster's revocation. */
+  readonly statementSigner: StatementSigner;
 }
 
 /** Made by `isthmus init`, next to the root's key, and carried from there. */
@@ -78,6 +81,7 @@ function issuerOf(
   ];
   return {
     notAfterMs: signer.certificate.notAfterMs,
+    statementSigner: { key: signer.key, chain: [signer.certificate.der] },
     issueMember: (cluster, publicKey, endedMs = -Infinity) => {
       // Certificates count whole seconds, and are backdated for clocks that lag.
       const beginMs = Math.max(now() - BACKDATE_MS, endedMs + 1_000);

@@ -32,9 +32,11 @@ export function readRevocation(
   nowMs: number,
 ): ClusterRevocation {
   const { clusterSet, signed, ...revocation } = parseSignedRevocation(content);
+  // The issuer's certificate had to be good when it signed: a revocation does not end with it.
+  const signedMs = Math.min(revocation.issuedAtMs, nowMs);
   if (
     clusterSet === clusterSetRoots.trustDomain &&
-    isSignedByRootOf('cluster-revocation', signed, clusterSetRoots, nowMs)
+    isSignedByRootOf('cluster-revocation', signed, clusterSetRoots, signedMs)
   ) {
     return { ...revocation, signed };
   }

@@ -3,13 +3,13 @@
  * vouches for the registry and the agents; a one-time token and its agent's root admit each proxy.
  */
 
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseNamespace, parseServiceAccount } from '../../mesh/names.ts';
 import { type SpiffeId, type TrustDomain, workloadId } from '../../mesh/spiffe-id.ts';
 import {
   initClusterSet,
   writeMemberCredentials,
-  writeRegistryCredentials,
 } from '../../trust-federation/clusterset-authority.ts';
 import { enrolProxy } from '../enrol.ts';
 import type { Fleet, GatewayMember, SidecarMember } from '../fleet.ts';
@@ -18,13 +18,14 @@ export async function provisionClusterSet(
   fleet: Fleet,
   stateDir: (name: string) => string,
 ): Promise<void> {
+  const dir = stateDir('clusterset');
   const authority = await initClusterSet({
-    dir: stateDir('clusterset'),
+    dir,
     trustDomain: fleet.registry.clusterSet,
     clusters: [],
     now: Date.now,
   });
-  await writeRegistryCredentials(authority, join(stateDir(fleet.registry.name), 'identity'));
+  await cp(join(dir, 'registry'), stateDir(fleet.registry.name), { recursive: true });
   for (const { name, agent } of fleet.clusters) {
     await writeMemberCredentials(authority, name, join(stateDir(agent.name), 'membership'));
   }
