@@ -13,9 +13,10 @@ import { type Collection, sameValue } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
 import type { Locality } from '../mesh/locality.ts';
 import type { ClusterName, WorkloadName } from '../mesh/names.ts';
+import type { EndpointHash } from '../mesh/service.ts';
 import type { SpiffeId, TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
-import type { GatewayRoute, Upstream, UpstreamName } from '../mesh/upstream.ts';
+import type { GatewayRoute, Upstream, UpstreamEndpoint, UpstreamName } from '../mesh/upstream.ts';
 import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
@@ -62,6 +63,10 @@ export interface AgentLink {
   readonly upstreams: Collection<UpstreamName, Upstream>;
   /** Sidecars: lower-case `host:port`, and the bare `host` for port 80. Empty in a gateway. */
   readonly hosts: Collection<string, UpstreamName>;
+  /** Sidecars: endpoints in force that the agent stopped naming without saying why. */
+  readonly held: Collection<UpstreamName, readonly UpstreamEndpoint[]>;
+  /** A held endpoint that turns out to be gone is given up. */
+  foundUnreachable(upstream: UpstreamName, endpoint: EndpointHash): void;
   /** Gateways: service-level server name → endpoints. Empty in a sidecar. */
   readonly gatewayRoutes: Collection<string, GatewayRoute>;
   status(): AgentLinkStatus;
@@ -96,9 +101,17 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
   let received = new Received(proxy.kind, trustRoot);
   const file = new LastKnownGood({
     path: join(stateDir, 'last-known-good'),
-    serialise: () => received.serialise(),
+    // While something is kept that is no longer said, a restart is to find what was there before.
+    serialise: () => (received.held.entries().size === 0 ? received.serialise() : undefined),
     delayMs: LAST_KNOWN_GOOD_DELAY_MS,
     log,
+  });
+  received.held.observe(() => {
+    const held = [...received.held.entries()].map(
+      ([name, endpoints]) => `${name}: ${endpoints.length}`,
+    );
+    if (held.length > 0) log.error({ held }, 'agent lost endpoints without withdrawing them; kept');
+    else log.info('every endpoint kept is named or withdrawn again');
   });
   const restored = await file.load(content => {
     const saved = new Received(proxy.kind, trustRoot);
@@ -182,6 +195,8 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     bundles: received.bundles,
     upstreams: received.upstreams,
     hosts: received.hosts,
+    held: received.held,
+    foundUnreachable: (upstream, endpoint) => received.foundUnreachable(upstream, endpoint),
     gatewayRoutes: received.gatewayRoutes,
     status: () => status,
     run: signal => supervise([ads, identity, reporter, file, trustRootFile], signal),

@@ -171,6 +171,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     policies: policySource.policies,
     steering,
     known: subscriber,
+    now,
   });
   const ledgerFile = new LastKnownGood({
     path: join(stateDir, 'authority', 'issued'),
@@ -302,6 +303,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       subscriber,
       steering,
       publisher,
+      ...mesh.withdrawals,
       control,
       joining,
       operator,

@@ -54,6 +54,11 @@ export const ROLLOVER_CHECK_MS = 250;
 /** Certificates remembered as alive; beyond: the oldest is forgotten, and draining waits until it expires. */
 export const LEDGER_ENTRIES_MAX = 50_000;
 
+/** How long proxies are told of an endpoint or service that it was taken back. */
+export const WITHDRAWN_MS = 60_000;
+/** Endpoints of one service so remembered; beyond: the oldest are forgotten. */
+export const WITHDRAWN_ENDPOINTS_MAX = 1_000;
+
 /** From a change to its write to disk. */
 export const LAST_KNOWN_GOOD_DELAY_MS = 500;
 /** From believing another version of a bundle to its write to disk: a crash in between forgets it. */

@@ -13,12 +13,16 @@ import { type ExportedService, keyOf, type LocalService } from '../mesh/service.
 import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import type { Steering } from '../mesh/steering.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import type { Task } from '../runtime/supervise.ts';
+import { Withdrawals } from './withdrawals.ts';
 import type { MeshState } from './xds/snapshot.ts';
 
 export interface DerivedMesh {
   readonly exports: Collection<ServiceKey, ExportedService>;
   readonly imports: Collection<ServiceKey, ImportedService>;
   readonly bundles: Collection<TrustDomain, TrustBundle>;
+  /** What was taken back lately; they forget by and by. */
+  readonly withdrawals: readonly Task[];
   /** All that `state` is made of. */
   readonly inputs: readonly ObservableInput[];
   readonly state: () => MeshState;
@@ -34,10 +38,11 @@ export interface MeshInputs {
   readonly steering: { current(): Steering } & ObservableInput;
   /** Whether the members are known, and a way to hear of it. */
   readonly known: { readonly hasView: boolean } & ObservableInput;
+  readonly now: () => number;
 }
 
 export function deriveMesh(inputs: MeshInputs): DerivedMesh {
-  const { own, services, members, bundles: sources, policies, steering, known } = inputs;
+  const { own, services, members, bundles: sources, policies, steering, known, now } = inputs;
   const exports = derive('exports', [services], () =>
     [...services.entries().values()]
       .map(exportedService)
@@ -53,11 +58,26 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
   const bundles = derive('bundles', sources, () =>
     sources.toReversed().flatMap(source => [...source.entries()]),
   );
+  const gone = {
+    services: new Withdrawals<LocalService>(services, now),
+    imports: new Withdrawals<ImportedService>(imports, now),
+  };
   return {
     exports,
     imports,
     bundles,
-    inputs: [services, imports, members, bundles, policies, steering, known],
+    withdrawals: [gone.services, gone.imports],
+    inputs: [
+      services,
+      imports,
+      gone.services,
+      gone.imports,
+      members,
+      bundles,
+      policies,
+      steering,
+      known,
+    ],
     state: () => ({
       cluster: own,
       services: [...services.entries().values()],
@@ -70,6 +90,7 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
       bundles: [...bundles.entries().values()],
       policies: policies.entries(),
       steering: steering.current(),
+      withdrawn: { services: gone.services.current(), imports: gone.imports.current() },
       complete: known.hasView,
     }),
   };

@@ -12,8 +12,8 @@ import { aborted, sleep } from './supervise.ts';
 
 export interface LastKnownGoodOptions {
   readonly path: string;
-  /** The state to keep, asked for at each write. */
-  readonly serialise: () => Uint8Array;
+  /** The state to keep, asked for at each write; undefined keeps what was written before. */
+  readonly serialise: () => Uint8Array | undefined;
   readonly delayMs: number;
   readonly log: Logger;
 }
@@ -70,7 +70,8 @@ export class LastKnownGood {
     const { path, serialise, log } = this.#options;
     this.#dirty = false;
     try {
-      await writeStateFile(path, serialise());
+      const content = serialise();
+      if (content !== undefined) await writeStateFile(path, content);
     } catch (error) {
       this.#dirty = true;
       log.error({ error, path }, 'last known good state not written');

@@ -96,7 +96,18 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
     upstreams,
     now,
     random,
-    onOut: reason => reporter.endpointOut(reason),
+    onOut: (reason, upstream, endpoint) => {
+      reporter.endpointOut(reason);
+      if (reason === 'unreachable') link.foundUnreachable(upstream, endpoint);
+    },
+  });
+  link.held.observe(changes => {
+    for (const change of changes) {
+      if (change.kind === 'delete') continue;
+      for (const { hash } of change.value) {
+        if (rotations.isUnreachable(change.key, hash)) link.foundUnreachable(change.key, hash);
+      }
+    }
   });
   const onSilent = (key: string): void => rotations.wentSilent(key);
   const pool = new SessionPool({ identity, bundles, onRefused, onSilent, now });
@@ -162,6 +173,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   admin.debug('identity', () => describeIdentity(identity.current(), bundles, now()));
   admin.debug('bundles', () => describeBundles(bundles.entries().values()));
   admin.debug('refusals', () => refusedPeers.list());
+  admin.debug('held', () => link.held.entries());
   admin.debug('hosts', () => hosts.entries());
   admin.debug('upstreams', () => [...rotations.all()].map(each => each.describe(now())));
   admin.debug('gateways', () => [...rotations.gateways.all()]);

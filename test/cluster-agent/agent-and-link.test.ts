@@ -121,7 +121,8 @@ describe('an agent and its proxies', () => {
       expect(endpoint?.addresses).to.deep.equal([{ host: '127.0.0.1', port: 22443 }]);
       expect(sidecar.link.bundles.get(parseTrustDomain('west.example'))).to.not.equal(undefined);
       registry.write(WEST, [], [{ kind: 'synced' }]);
-      await eventually('withdrawal', () => !sidecar.link.upstreams.entries().has(PAYMENTS));
+      await eventually('withdrawal', () => workloads(sidecar, PAYMENTS)?.length === 0);
+      expect([...sidecar.link.hosts.entries().values()]).not.to.include(PAYMENTS);
       expect(workloads(sidecar, CHECKOUT)).to.deep.equal(['checkout-0']);
     });
 

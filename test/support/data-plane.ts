@@ -75,6 +75,8 @@ export function testLink(svid: Svid, trusted: readonly TestAuthority[]): TestLin
     bundles,
     upstreams: new Table('upstreams'),
     hosts: new Table('hosts'),
+    held: new Table('held'),
+    foundUnreachable: () => undefined,
     gatewayRoutes: new Table('gateway-routes'),
     status: () => ({ connected: true, sinceMs: 0, lastUpdateMs: 0, source: 'agent' }),
     run: () => Promise.resolve(),

@@ -94,6 +94,8 @@ export interface ProxyFact {
     readonly problem?: string;
   };
   readonly bundles: readonly { readonly trustDomain: string; readonly sequence: number }[];
+  /** Upstream → endpoints it keeps although its agent no longer names them. */
+  readonly held: Readonly<Record<string, readonly unknown[]>>;
 }
 
 export interface GatewayFact {
@@ -167,13 +169,14 @@ async function gatherAgent({ name, cluster, admin }: AgentMember): Promise<Agent
 
 async function gatherProxy(member: GatewayMember | SidecarMember): Promise<ProxyFact | undefined> {
   const { name, cluster, admin } = member;
-  const [link, identity, bundles] = await Promise.all([
+  const [link, identity, bundles, held] = await Promise.all([
     askAdminBody<ProxyFact['link']>(admin, '/debug/agent'),
     askAdminBody<ProxyFact['identity']>(admin, '/debug/identity'),
     askAdminBody<ProxyFact['bundles']>(admin, '/debug/bundles'),
+    askAdminBody<ProxyFact['held']>(admin, '/debug/held'),
   ]);
   if (link === undefined || identity === undefined) return undefined;
-  return { name, cluster, link, identity, bundles: bundles ?? [] };
+  return { name, cluster, link, identity, bundles: bundles ?? [], held: held ?? {} };
 }
 
 const CONNECT_MS_MAX = 2_000;

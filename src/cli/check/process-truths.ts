@@ -55,6 +55,13 @@ export function proxiesCurrent({ agents, proxies }: Facts, nowMs: number): Findi
             },
           ],
     ),
+    ...proxies.flatMap(({ name, cluster, held }) =>
+      Object.entries(held).map(([upstream, endpoints]) => ({
+        subject: name,
+        cause: `keeps ${endpoints.length} endpoints of ${upstream} that its agent no longer names`,
+        next: `did ${cluster}/agent start with less than it had? Compare its /debug/services and /debug/clusters; calls go on meanwhile`,
+      })),
+    ),
     ...agents.flatMap(agent =>
       agent.proxies.flatMap(({ name, nack }) =>
         nack === undefined

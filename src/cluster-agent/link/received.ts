@@ -8,6 +8,8 @@
 
 import { type Collection, Table } from '../../mesh/collection.ts';
 import { messageOf } from '../../mesh/errors.ts';
+import type { EndpointHash } from '../../mesh/service.ts';
+import { brake, endpointKey, type SaidUpstream } from '../../mesh/shrinkage.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import {
@@ -15,6 +17,7 @@ import {
   type GatewayRoute,
   parseUpstreamName,
   type Upstream,
+  type UpstreamEndpoint,
   type UpstreamName,
 } from '../../mesh/upstream.ts';
 import { DeltaDiscoveryResponse } from '../../wire/generated/envoy/service/discovery/v3/discovery.ts';
@@ -45,6 +48,8 @@ export class Received {
   readonly #chains = new Map<string, readonly GatewayChain[]>();
   readonly #secrets = new Map<string, readonly TrustBundle[]>();
   readonly #upstreams = new Table<UpstreamName, Upstream>('upstreams');
+  readonly #held = new Table<UpstreamName, readonly UpstreamEndpoint[]>('held');
+  readonly #unreachable = new Set<string>();
   readonly #hosts = new Table<string, UpstreamName>('hosts');
   readonly #routes = new Table<string, GatewayRoute>('gateway-routes');
   readonly #bundles = new Table<TrustDomain, TrustBundle>('bundles');
@@ -58,6 +63,18 @@ export class Received {
 
   get upstreams(): Collection<UpstreamName, Upstream> {
     return this.#upstreams;
+  }
+
+  /** What is in force although the agent no longer says it. */
+  get held(): Collection<UpstreamName, readonly UpstreamEndpoint[]> {
+    return this.#held;
+  }
+
+  /** The proxy cannot reach an endpoint; one that is only held goes. */
+  foundUnreachable(upstream: UpstreamName, endpoint: EndpointHash): void {
+    if (this.#held.get(upstream)?.some(({ hash }) => hash === endpoint) !== true) return;
+    this.#unreachable.add(endpointKey(upstream, endpoint));
+    this.#publish();
   }
 
   get hosts(): Collection<string, UpstreamName> {
@@ -179,19 +196,38 @@ export class Received {
     if (this.#secrets.size > 0) {
       this.#bundles.replaceAll(bundles.map(bundle => [bundle.trustDomain, bundle]));
     }
-    this.#upstreams.replaceAll(
-      [...this.#clusters.values()].flatMap(cluster => {
-        const upstream = this.#assemble(cluster);
-        return upstream === undefined ? [] : [[upstream.name, upstream] as const];
-      }),
-    );
-    this.#hosts.replaceAll([...this.#hostRoutes.values()].flatMap(({ hosts }) => hosts));
+    this.#publishUpstreams();
+    const hosts = new Map([...this.#hostRoutes.values()].flatMap(each => each.hosts));
+    // Whoever takes a service back leaves its upstream without endpoints first.
+    for (const [host, name] of this.#hosts.entries()) {
+      const isServed = (this.#upstreams.get(name)?.endpoints.length ?? 0) > 0;
+      if (isServed && !hosts.has(host)) hosts.set(host, name);
+    }
+    this.#hosts.replaceAll(hosts);
     this.#routes.replaceAll(
       [...this.#chains.values()].flat().flatMap(({ sni, cluster }) => {
         const endpoints = this.#gatewayEndpoints.get(cluster);
         return endpoints === undefined ? [] : [[sni, { sni, endpoints }] as const];
       }),
     );
+  }
+
+  /** As said, but for what a sudden loss may not take (mesh/shrinkage.ts). */
+  #publishUpstreams(): void {
+    const said = new Map<UpstreamName, SaidUpstream>();
+    for (const cluster of this.#clusters.values()) {
+      const upstream = this.#assemble(cluster);
+      if (upstream === undefined) continue;
+      const assignment = this.#assignments.get(cluster.name);
+      // Named, but not with an identity that may answer: that is meant, too.
+      const named = assignment?.endpoints.map(({ hash }) => hash) ?? [];
+      const withdrawn = new Set([...named, ...(assignment?.withdrawn ?? [])]);
+      said.set(upstream.name, { upstream, withdrawn });
+    }
+    const { upstreams, held } = brake(this.#upstreams.entries(), said, this.#unreachable);
+    this.#upstreams.replaceAll(upstreams);
+    this.#held.replaceAll(held);
+    if (held.size === 0) this.#unreachable.clear();
   }
 
   /** An endpoint whose identity the cluster does not list may not answer for it, and is left out. */

@@ -26,7 +26,6 @@ import {
 } from '../../mesh/service.ts';
 import { type Steering, steer } from '../../mesh/steering.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
-import type { Upstream } from '../../mesh/upstream.ts';
 import { formatSni } from '../../wire/sni.ts';
 import { formatCluster } from '../../wire/xds/cluster.ts';
 import { formatGatewayListener, GATEWAY_LISTENER } from '../../wire/xds/listener.ts';
@@ -34,6 +33,8 @@ import { formatGatewayAssignment, formatLoadAssignment } from '../../wire/xds/lo
 import { RESOURCE_ORDER, type ResourceType, type XdsResource } from '../../wire/xds/resource.ts';
 import { formatHostRoutes } from '../../wire/xds/route-configuration.ts';
 import { BUNDLES_SECRET, formatBundles } from '../../wire/xds/secret.ts';
+import type { Withdrawn } from '../withdrawals.ts';
+import { type ToldUpstream, toldUpstreams } from './told-upstreams.ts';
 
 export interface MeshState {
   readonly cluster: ClusterConfig;
@@ -46,6 +47,11 @@ export interface MeshState {
   /** How this cluster calls services. */
   readonly policies: ReadonlyMap<ServiceKey, ServicePolicy>;
   readonly steering: Steering;
+  /** Taken back lately, by service. */
+  readonly withdrawn: {
+    readonly services: ReadonlyMap<ServiceKey, Withdrawn<LocalService>>;
+    readonly imports: ReadonlyMap<ServiceKey, Withdrawn<ImportedService>>;
+  };
   /**
    * False until the other clusters are known, from the registry or from disk. Until then only what this
    * cluster knows by itself is sent and nothing is taken back: proxies may know more than we do.
@@ -89,16 +95,17 @@ function sidecarResources(
     clusters: state.clusters,
     policies: state.policies,
   };
-  const local = state.services
-    .flatMap(each => localUpstreams(each, vantage, formatSni))
-    .sort(byName);
-  const imported = (state.complete ? state.imports : [])
-    .flatMap(each =>
-      importedUpstreams(each, vantage, formatSni).map(upstream =>
-        steer(upstream, keyOf(each), state.steering),
-      ),
-    )
-    .sort(byName);
+  const { services, imports } = state.withdrawn;
+  const local = toldUpstreams(state.services, services, each =>
+    localUpstreams(each, vantage, formatSni),
+  );
+  const imported = state.complete
+    ? toldUpstreams(state.imports, imports, each =>
+        importedUpstreams(each, vantage, formatSni).map(upstream =>
+          steer(upstream, keyOf(each), state.steering),
+        ),
+      )
+    : [];
   return [
     ...[...local, ...imported].flatMap(upstreamResources),
     ...routeResources('cluster', local),
@@ -106,17 +113,18 @@ function sidecarResources(
   ];
 }
 
-function upstreamResources(upstream: Upstream): Encoded[] {
+function upstreamResources({ upstream, withdrawn }: ToldUpstream): Encoded[] {
   const { name, protocol, policy, endpoints } = upstream;
   const identities = [...new Set(endpoints.map(({ spiffeId }) => spiffeId))].sort();
   return [
     ['cluster', name, formatCluster({ kind: 'upstream', name, protocol, policy, identities })],
-    ['load-assignment', name, formatLoadAssignment(upstream)],
+    ['load-assignment', name, formatLoadAssignment({ ...upstream, withdrawn })],
   ];
 }
 
 /** One route configuration a scope and port: what is only local never waits for what is imported. */
-function routeResources(scope: HostScope, upstreams: readonly Upstream[]): Encoded[] {
+function routeResources(scope: HostScope, told: readonly ToldUpstream[]): Encoded[] {
+  const upstreams = told.flatMap(({ upstream, isGone }) => (isGone ? [] : [upstream]));
   const ports = [...new Set(upstreams.map(({ port }) => port))];
   return ports.map(port => {
     const name = `${scope}:${port}`;
@@ -140,10 +148,6 @@ function gatewayResources(state: MeshState): Encoded[] {
 }
 
 /** Equal state must give equal bytes, in whatever order it was learned. */
-function byName(a: Upstream, b: Upstream): number {
-  return a.name < b.name ? -1 : 1;
-}
-
 function bundlesInOrder(bundles: readonly TrustBundle[]): TrustBundle[] {
   return [...bundles].sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
 }

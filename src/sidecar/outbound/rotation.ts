@@ -16,8 +16,9 @@ import {
   SLOW_START_MS,
 } from '../../mesh/outlier-detection.ts';
 import { RetryBudget } from '../../mesh/retry-budget.ts';
+import type { EndpointHash } from '../../mesh/service.ts';
 import { type Spread, type Standing, spreadOver } from '../../mesh/spread.ts';
-import type { Upstream } from '../../mesh/upstream.ts';
+import type { Upstream, UpstreamName } from '../../mesh/upstream.ts';
 import { WeightedTurns } from '../../mesh/weighted-turns.ts';
 import type { Gateways } from './gateways.ts';
 import {
@@ -45,7 +46,7 @@ export interface RotationOptions {
   readonly gateways: Gateways;
   readonly now: () => number;
   readonly random: () => number;
-  readonly onOut: (reason: OutReason) => void;
+  readonly onOut: (reason: OutReason, upstream: UpstreamName, endpoint: EndpointHash) => void;
 }
 
 export type OutReason = 'unreachable' | 'bad-answers' | 'broken-off';
@@ -136,7 +137,9 @@ export class Rotation {
       member.reach = nextReachability(member.reach, 'failed', now(), random());
     } else way.reach = nextReachability(way.reach, 'failed', now(), random());
     const isReachable = canBeReached(member);
-    if (member.isReachable && !isReachable) onOut('unreachable');
+    if (member.isReachable && !isReachable) {
+      onOut('unreachable', this.#upstream.name, member.endpoint.hash);
+    }
     member.isReachable = isReachable;
     this.#isStale = true;
   }
@@ -154,7 +157,8 @@ export class Rotation {
     };
     member.answers = nextAnswers(answers, event, rules, nowMs, random());
     if (member.answers.ejectedUntilMs === answers.ejectedUntilMs) return;
-    onOut(event === 'bad' ? 'bad-answers' : 'broken-off');
+    const reason = event === 'bad' ? 'bad-answers' : 'broken-off';
+    onOut(reason, this.#upstream.name, member.endpoint.hash);
     this.#isStale = true;
   }
 

@@ -1,17 +1,18 @@
 /** The rotation of each upstream, kept from one word of the agent to the next. */
 
 import type { Collection } from '../../mesh/collection.ts';
+import type { EndpointHash } from '../../mesh/service.ts';
 import type { Upstream, UpstreamName } from '../../mesh/upstream.ts';
 import type { HealthFigures } from '../metrics.ts';
 import { Gateways } from './gateways.ts';
 import { isInService } from './members.ts';
-import { type OutReason, Rotation, type RotationOptions } from './rotation.ts';
+import { Rotation, type RotationOptions } from './rotation.ts';
 
 export interface RotationsOptions {
   readonly upstreams: Pick<Collection<UpstreamName, Upstream>, 'entries' | 'observe'>;
   readonly now: () => number;
   readonly random: () => number;
-  readonly onOut: (reason: OutReason) => void;
+  readonly onOut: RotationOptions['onOut'];
 }
 
 export class Rotations {
@@ -35,6 +36,12 @@ export class Rotations {
   /** Of an upstream that the agent has named. */
   of(name: UpstreamName): Rotation | undefined {
     return this.#byName.get(name);
+  }
+
+  /** Whether an endpoint is known to be out of reach. */
+  isUnreachable(name: UpstreamName, endpoint: EndpointHash): boolean {
+    const members = this.#byName.get(name)?.members ?? [];
+    return members.some(member => member.endpoint.hash === endpoint && !member.isReachable);
   }
 
   all(): Iterable<Rotation> {

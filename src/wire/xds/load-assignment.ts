@@ -31,7 +31,11 @@ export interface LoadAssignment<N extends string, E> {
 }
 
 /** The part of an upstream that is not its cluster. */
-export type UpstreamAssignment = Pick<Upstream, 'name' | 'overprovisioning' | 'endpoints'>;
+export interface UpstreamAssignment
+  extends Pick<Upstream, 'name' | 'overprovisioning' | 'endpoints'> {
+  /** Endpoints that were there and have been taken back on purpose; absent: none lately. */
+  readonly withdrawn?: readonly EndpointHash[];
+}
 
 export function formatLoadAssignment(assignment: UpstreamAssignment): Buffer {
   const { overprovisioning } = assignment;
@@ -52,14 +56,17 @@ export function formatLoadAssignment(assignment: UpstreamAssignment): Buffer {
   }
   return encodeMessage(ClusterLoadAssignment, {
     clusterName: assignment.name,
-    endpoints: [...groups.values()],
+    endpoints: [...groups.values(), ...formatWithdrawn(assignment.withdrawn)],
     policy: { overprovisioningFactor: factor },
   });
 }
 
 /** Throws PROTOCOL_VIOLATION. */
 export function parseLoadAssignment(bytes: Uint8Array): UpstreamAssignment {
-  return parseGroups(bytes, readEndpoint, readOverprovisioning);
+  return parseGroups(bytes, readEndpoint, message => ({
+    ...readOverprovisioning(message),
+    ...readWithdrawn(message),
+  }));
 }
 
 export function formatGatewayAssignment(
@@ -91,12 +98,8 @@ function readGatewayEndpoint(
   path: string,
 ): GatewayEndpoint {
   const field = metadataReader(endpoint.metadata, `${path}.metadata`);
-  const hash = field('hash');
-  if (!/^[0-9a-f]{16}$/.test(hash)) {
-    throw new FieldError(`${path}.metadata.isthmus.hash`, 'must be 16 hex digits');
-  }
   return {
-    hash: hash as EndpointHash,
+    hash: readHash(field('hash'), `${path}.metadata.isthmus.hash`),
     workload: parseWorkloadName(field('workload')),
     address: readSocketAddress(hostOf(endpoint, path).address, `${path}.endpoint.address`),
   };
@@ -169,13 +172,41 @@ function readAvailability({ metadata }: LbEndpoint, path: string): number {
   throw new FieldError(`${path}.metadata.isthmus.availability`, 'must be 0 to 100');
 }
 
+/** A group without a place or endpoints, which others skip. */
+function formatWithdrawn(withdrawn: readonly EndpointHash[] = []): LocalityLbEndpoints[] {
+  if (withdrawn.length === 0) return [];
+  const metadata = formatMetadata({ withdrawn: withdrawn.join(',') });
+  return [{ locality: undefined, priority: 0, lbEndpoints: [], metadata }];
+}
+
+function readWithdrawn({
+  endpoints,
+}: ClusterLoadAssignment): Pick<UpstreamAssignment, 'withdrawn'> {
+  const group = endpoints.findIndex(isWithdrawnGroup);
+  if (group < 0) return {};
+  const path = `endpoints[${group}].metadata`;
+  const hashes = metadataReader(endpoints[group]?.metadata, path)('withdrawn').split(',');
+  return { withdrawn: hashes.map(hash => readHash(hash, `${path}.isthmus.withdrawn`)) };
+}
+
+function isWithdrawnGroup({ lbEndpoints, locality }: LocalityLbEndpoints): boolean {
+  return lbEndpoints.length === 0 && locality === undefined;
+}
+
+function readHash(hash: string, path: string): EndpointHash {
+  if (/^[0-9a-f]{16}$/.test(hash)) return hash as EndpointHash;
+  throw new FieldError(path, 'must be 16 hex digits');
+}
+
 function readOverprovisioning({
   endpoints,
   policy,
 }: ClusterLoadAssignment): Pick<Upstream, 'overprovisioning'> {
   const factor = policy?.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING;
   const own = new Map<number, number>();
-  for (const [g, { priority, metadata }] of endpoints.entries()) {
+  for (const [g, group] of endpoints.entries()) {
+    if (isWithdrawnGroup(group)) continue;
+    const { priority, metadata } = group;
     const path = `endpoints[${g}].metadata`;
     own.set(priority, metadataNumber(metadata, path, 'overprovisioning') ?? factor);
   }

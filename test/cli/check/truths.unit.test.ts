@@ -60,6 +60,7 @@ const proxy = (rest: Partial<ProxyFact> = {}): ProxyFact => ({
     notAfterMs: NOW + HOUR,
   },
   bundles: [{ trustDomain: 'west.example', sequence: 3 }],
+  held: {},
   ...rest,
 });
 
@@ -208,6 +209,11 @@ describe('isthmus check', () => {
       'a proxy without an agent',
       () =>
         broken({ proxies: [proxy({ link: { connected: false, sinceMs: 0, source: 'disk' } })] }),
+      ['every proxy is connected and refuses nothing: east/web'],
+    ],
+    [
+      'a proxy that keeps what its agent no longer names',
+      () => broken({ proxies: [proxy({ held: { cart: [1, 2] } })] }),
       ['every proxy is connected and refuses nothing: east/web'],
     ],
     [

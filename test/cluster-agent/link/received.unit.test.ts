@@ -58,6 +58,22 @@ describe('Received', () => {
     expect(received.upstreams.get(NAME)).to.equal(undefined);
     received.apply('load-assignment', response('load-assignment', { [NAME]: ENDPOINTS }));
     expect(received.upstreams.get(NAME)?.endpoints).to.have.length(1);
+  });
+
+  it('drops an upstream that was taken back, and keeps one that is only not named any more', () => {
+    const received = filled();
+    received.apply('cluster', response('cluster', {}, [NAME]));
+    expect(received.upstreams.get(NAME)?.endpoints).to.have.length(1);
+    received.apply('cluster', response('cluster', { [NAME]: CLUSTER }));
+    const withdrawn = [endpoint('west', 0, ['a']).hash];
+    const nobody = formatLoadAssignment({
+      name: NAME,
+      overprovisioning: [],
+      endpoints: [],
+      withdrawn,
+    });
+    received.apply('load-assignment', response('load-assignment', { [NAME]: nobody }));
+    expect(received.upstreams.get(NAME)?.endpoints).to.deep.equal([]);
     received.apply('cluster', response('cluster', {}, [NAME]));
     expect(received.upstreams.get(NAME)).to.equal(undefined);
   });

@@ -77,6 +77,15 @@ describe('xDS codecs', () => {
     expect(parseLoadAssignment(encode(ClusterLoadAssignment, decoded))).to.deep.equal(assignment);
   });
 
+  it('endpoints that were withdrawn read back beside those that are there, or alone', () => {
+    const withdrawn = [endpoint('east', 0, ['a']).hash];
+    for (const endpoints of [[endpoint('west', 0, ['a'])], []]) {
+      const overprovisioning = endpoints.map(() => 140);
+      const said = { name: NAME, overprovisioning, endpoints, withdrawn };
+      expect(parseLoadAssignment(formatLoadAssignment(said))).to.deep.equal(said);
+    }
+  });
+
   it('a service without endpoints reads back without endpoints', () => {
     const nobody = { name: NAME, overprovisioning: [], endpoints: [] };
     expect(parseLoadAssignment(formatLoadAssignment(nobody))).to.deep.equal(nobody);
