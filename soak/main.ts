@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../src/mesh/errors.ts';
 import { runInOwnNetwork } from './namespace.ts';
 import { registrySoak } from './registry/soak.ts';
+import { rotationSoak } from './rotation/soak.ts';
 
 export interface SoakOptions {
   readonly quick: boolean;
@@ -14,12 +15,15 @@ export interface SoakOptions {
 /** True when everything held. Ends early, with everything it started, on abort. */
 export type Soak = (options: SoakOptions, signal: AbortSignal) => Promise<boolean>;
 
-const SOAKS: Readonly<Record<string, Soak>> = { registry: registrySoak };
+const SOAKS: Readonly<Record<string, Soak>> = {
+  registry: registrySoak,
+  rotation: rotationSoak,
+};
 
 const USAGE = `Usage: npm run soak -- ${Object.keys(SOAKS).join('|')} [options]
 
 Options:
-  --quick            every fault once, in at most ten minutes
+  --quick            registry: every fault once, in at most ten minutes; rotation: in under five
   --json             the last line of output is one JSON object
 `;
 

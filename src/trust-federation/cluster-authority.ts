@@ -146,7 +146,7 @@ export class ClusterAuthority {
     return { chain: [leaf, this.#intermediate.certificate.der], root: this.#root().id };
   }
 
-  /** The roots of every slot that is not revoked; the one that signs first. */
+  /** The roots of every slot that is not revoked, in an order that no step changes. */
   bundle(): TrustBundle {
     return bundleOf(this.#trusted().map(({ certificate }) => certificate));
   }
@@ -251,9 +251,7 @@ export class ClusterAuthority {
   }
 
   #trusted(): readonly HeldRoot[] {
-    return this.#state.slots
-      .filter(({ state }) => state !== 'revoked')
-      .sort((a, b) => Number(b.state === 'active') - Number(a.state === 'active'));
+    return this.#state.slots.filter(({ state }) => state !== 'revoked');
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {

@@ -1,0 +1,84 @@
+/** Three clusters as processes of their own, and the ways into them that the load takes. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  accepting,
+  componentProcess,
+  ProcessSet,
+  type ProcessSpec,
+} from '../../src/cli/demo/processes.ts';
+import { enrolProxies, provisionClusterSet } from '../../src/cli/demo/provision.ts';
+import {
+  type Fleet,
+  findSidecar,
+  type GatewayMember,
+  readFleet,
+  type SidecarMember,
+} from '../../src/cli/fleet.ts';
+import type { SocketAddress } from '../../src/mesh/address.ts';
+import { writeConfiguration } from './configuration.ts';
+
+export interface Bed {
+  readonly fleet: Fleet;
+  readonly processes: ProcessSet;
+  readonly proxies: readonly (GatewayMember | SidecarMember)[];
+  /** web's sidecar: for HTTP, and for the streams. */
+  readonly http: SocketAddress;
+  readonly streams: SocketAddress;
+  close(): Promise<void>;
+}
+
+const WORKLOAD = fileURLToPath(new URL('../../src/cli/demo/workload.js', import.meta.url));
+const ECHO = fileURLToPath(new URL('./echo-main.js', import.meta.url));
+
+export async function startBed(): Promise<Bed> {
+  const dir = await mkdtemp(join(tmpdir(), 'isthmus-soak-'));
+  const processes = new ProcessSet(dir);
+  const close = async (): Promise<void> => {
+    await processes.stopAll();
+    await rm(dir, { recursive: true, force: true });
+  };
+  try {
+    const configDir = join(dir, 'clusters');
+    const { entry, echo } = await writeConfiguration(configDir);
+    const fleet = readFleet(configDir);
+    const stateDir = (name: string): string => join(dir, 'state', name);
+    await provisionClusterSet(fleet, stateDir);
+    const agents = fleet.clusters.map(({ agent }) => agent);
+    await processes.start(
+      ...[fleet.registry, ...agents].map(each => componentProcess(each, stateDir(each.name))),
+    );
+    await enrolProxies(fleet, stateDir);
+    const sidecars = fleet.clusters.flatMap(cluster => cluster.sidecars);
+    const proxies = [...fleet.clusters.map(({ gateway }) => gateway), ...sidecars];
+    await processes.start(
+      ...sidecars.map(application),
+      {
+        name: 'west/payments/echo',
+        command: process.execPath,
+        args: [ECHO, echo.host, String(echo.port)],
+        waitingFor: accepting(echo),
+      },
+      ...proxies.map(each => componentProcess(each, stateDir(each.name))),
+    );
+    const http = findSidecar(fleet, 'east/web').outboundHttp;
+    return { fleet, processes, proxies, http, streams: entry, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function application(sidecar: SidecarMember): ProcessSpec {
+  const [address] = sidecar.applications;
+  if (address === undefined) throw new Error(`${sidecar.name} names no application`);
+  return {
+    name: `${sidecar.name}/app`,
+    command: process.execPath,
+    args: [WORKLOAD, sidecar.workload, address.host, String(address.port)],
+    waitingFor: accepting(address),
+  };
+}
