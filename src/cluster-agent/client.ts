@@ -28,17 +28,28 @@ import { TrustRootFile } from '../trust-federation/trust-root-file.ts';
 import type { ResourceType } from '../wire/xds/resource.ts';
 import { LAST_KNOWN_GOOD_DELAY_MS } from './limits.ts';
 import { AdsClient } from './link/ads-client.ts';
-import { identityDir, JOIN_TOKEN_FILE, obtainIdentity, renewIdentity } from './link/identity.ts';
+import {
+  fetchJwtSvid,
+  identityDir,
+  JOIN_TOKEN_FILE,
+  obtainIdentity,
+  renewIdentity,
+} from './link/identity.ts';
 import { Received } from './link/received.ts';
 import { Reporter } from './link/reporter.ts';
 
-export { createJoinToken, type JoinTokenOptions } from './join-tokens.ts';
+export { createJoinToken, type JoinTokenOptions } from './attestation/join-tokens.ts';
 
 export interface AgentLinkOptions {
   readonly cluster: ClusterName;
   readonly trustDomain: TrustDomain;
   readonly proxy: ProxyIdentity;
-  readonly agent: { readonly control: SocketAddress; readonly join: SocketAddress };
+  readonly agent: {
+    readonly control: SocketAddress;
+    readonly join: SocketAddress;
+    /** A service account token's file, shown where there is no join token. */
+    readonly kubernetesToken?: string | undefined;
+  };
   /** Holds `join-token` and `trust-root.pem` before the first start, what the link keeps after it. */
   readonly stateDir: string;
   readonly log: Logger;
@@ -69,9 +80,17 @@ export interface AgentLink {
   foundUnreachable(upstream: UpstreamName, endpoint: EndpointHash): void;
   /** Gateways: service-level server name → endpoints. Empty in a sidecar. */
   readonly gatewayRoutes: Collection<string, GatewayRoute>;
+  /** A JWT-SVID of our own; asks the agent each time. Throws PEER_UNAVAILABLE, LIMIT_EXCEEDED. */
+  jwtSvid(audience: readonly string[]): Promise<JwtSvid>;
   status(): AgentLinkStatus;
   /** The stream, renewal, last-known-good. Never rejects because the agent is unreachable. */
   run(signal: AbortSignal): Promise<void>;
+}
+
+export interface JwtSvid {
+  /** JWS compact serialization. */
+  readonly token: string;
+  readonly expiresMs: number;
 }
 
 export interface AgentLinkStatus {
@@ -128,18 +147,18 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     trustDomain,
     id: proxy.spiffeId,
     join: agent.join,
+    kubernetesToken: agent.kubernetesToken,
     stateDir,
     trustRoot,
     log,
     now,
     signal: options.signal ?? new AbortController().signal,
   });
+  const roots = (): TrustBundle => received.bundles.get(trustDomain) ?? trustRoot;
   const identity: IdentityKeeper = new IdentityKeeper({
     initial,
-    obtain: (csr, signal) => {
-      const roots = received.bundles.get(trustDomain) ?? trustRoot;
-      return renewIdentity(agent.control, identity.current(), roots, csr, now, signal);
-    },
+    obtain: (csr, signal) =>
+      renewIdentity(agent.control, identity.current(), roots(), csr, now, signal),
     save: svid => saveSvid(identityDir(stateDir), svid),
     log,
     now,
@@ -198,6 +217,11 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     held: received.held,
     foundUnreachable: (upstream, endpoint) => received.foundUnreachable(upstream, endpoint),
     gatewayRoutes: received.gatewayRoutes,
+    jwtSvid: async audience => {
+      const current = identity.current();
+      const issued = await fetchJwtSvid(agent.control, current, roots(), audience, now);
+      return { token: issued.token, expiresMs: Number(issued.expiresMs) };
+    },
     status: () => status,
     run: signal => supervise([ads, identity, reporter, file, trustRootFile], signal),
   };

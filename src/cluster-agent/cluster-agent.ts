@@ -12,7 +12,7 @@ import { agentId } from '../mesh/system-identities.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
-import { OperatorSocket } from '../runtime/operator-socket.ts';
+import { operatorSocket } from '../runtime/operator-socket.ts';
 import { processFacts } from '../runtime/process-facts.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
@@ -27,6 +27,7 @@ import {
 } from '../trust-federation/cluster-authority.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
+import { openJwtAuthority } from '../trust-federation/jwt-authority.ts';
 import { OwnBundle } from '../trust-federation/own-bundle.ts';
 import type { ConnectionRefused } from '../trust-federation/peer-listener.ts';
 import { RefusedPeers } from '../trust-federation/refused-peers.ts';
@@ -35,11 +36,14 @@ import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
 import { SvidLedger } from '../trust-federation/svid-ledger.ts';
 import { TrustRootFile } from '../trust-federation/trust-root-file.ts';
-import { type AgentConfig, policiesFileOf, servicesFileOf } from './config.ts';
+import { JoinTokenAttestor } from './attestation/join-tokens.ts';
+import { TokenReviewAttestor } from './attestation/token-review.ts';
+import { type AgentConfig, kubernetesOf, policiesFileOf, servicesFileOf } from './config.ts';
 import { type AgentParts, exposeState, figuresOf } from './debug.ts';
 import { PolicySource } from './discovery/policy-source.ts';
 import { StaticSource } from './discovery/static-source.ts';
 import { IdentityService } from './identity-service.ts';
+import { IssuanceAudit } from './issuance-audit.ts';
 import {
   CONTROL_CONNECTIONS_MAX,
   HANDSHAKE_MS_MAX,
@@ -110,22 +114,25 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     isRevoked: id => ownBundle.isRevoked(id),
     now,
   });
+  const jwt = await openJwtAuthority({ dir: join(stateDir, 'authority'), log, now });
   const membership = await openMembership(options);
   const clusterSetRoots = membership.roots;
   const ownBundle: OwnBundle = await OwnBundle.open({
     stateDir,
     clusterSet,
     cluster,
-    content: () => authority.bundle(),
+    content: () => ({ ...authority.bundle(), jwtAuthorities: jwt.published() }),
     rootSigners: () => authority.statementSigners(),
     member: () => membership.identity.current(),
     log,
     now,
   });
-  // What is published is signed anew with the membership that others can still verify.
-  membership.identity.observe(() => {
-    ownBundle.update().catch((error: unknown) => log.error({ error }, 'trust bundle not signed'));
-  });
+  // A new JWT key is published; with a new membership all of it is signed anew.
+  for (const part of [jwt, membership.identity]) {
+    part.observe(() => {
+      ownBundle.update().catch((error: unknown) => log.error({ error }, 'trust bundle not made'));
+    });
+  }
   const trustRootFile = new TrustRootFile({
     stateDir,
     trustDomain,
@@ -219,13 +226,21 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const snapshots = new SnapshotCache({ inputs: mesh.inputs, state: mesh.state });
   const proxies = new Proxies(PROXIES_MAX, now);
   const ads = new AdsServer({ snapshots, proxies, metrics, log });
-  const svidTtlMs = config.svidTtl;
+  const audit = new IssuanceAudit(log, now);
+  const kubernetes = kubernetesOf(config, configFile);
   const identities = new IdentityService({
     authority,
     ledger,
-    stateDir,
-    svidTtlMs,
+    jwt,
+    joinTokens: new JoinTokenAttestor(stateDir, now),
+    kubernetes:
+      kubernetes === undefined
+        ? undefined
+        : new TokenReviewAttestor({ ...kubernetes, trustDomain }),
+    isRevoked: id => ownBundle.isRevoked(id),
+    svidTtlMs: config.svidTtl,
     metrics,
+    audit,
     log,
     now,
   });
@@ -255,11 +270,11 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     now,
   });
 
-  const operator = new OperatorSocket(
+  const operator = operatorSocket(
     stateDir,
     [
       agentOperatorService(own, rollover),
-      trustOperatorService({ cluster, ownBundle, members, subscriber, svidTtlMs, log }),
+      trustOperatorService({ cluster, ownBundle, members, subscriber, svidTtlMs: config.svidTtl, log }),
     ],
     log,
   );
@@ -273,6 +288,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     proxies,
     proxyReports,
     refusedPeers,
+    audit,
     operator,
   };
   exposeFigures(metrics, figuresOf(parts));
@@ -293,6 +309,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       authority,
       identity,
       membership.identity,
+      jwt,
       ledgerFile,
       trustAcks,
       rollover,

@@ -9,6 +9,7 @@ import {
 } from '../trust-federation/cluster-authority.ts';
 
 const place = () => v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,63}$/, PLACE_MESSAGE));
+const SERVER_MESSAGE = 'must be https://host:port';
 const PLACE_MESSAGE = 'must be 1 to 63 letters, digits, ".", "_" or "-"';
 
 export const agentConfigSchema = object({
@@ -26,6 +27,18 @@ export const agentConfigSchema = object({
   policies: v.optional(v.pipe(v.string(), v.nonEmpty('must be the path of a file'))),
   control: address(),
   join: address(),
+  /** Proxies may show their service account tokens instead of join tokens. Files: relative to this one. */
+  kubernetes: v.optional(
+    object({
+      server: v.pipe(v.string(), v.regex(/^https:\/\/[^/?#@]+$/, SERVER_MESSAGE)),
+      /** PEM, the API server's CA. */
+      ca: v.pipe(v.string(), v.nonEmpty('must be the path of a file')),
+      /** The agent's own token, which may create TokenReviews. */
+      token: v.pipe(v.string(), v.nonEmpty('must be the path of a file')),
+      /** What the proxies' tokens are made for. */
+      audience: v.optional(v.pipe(v.string(), v.nonEmpty('must not be empty')), 'isthmus'),
+    }),
+  ),
   admin: address(),
   stateDir: v.pipe(v.string(), v.nonEmpty('must be the path of a directory')),
   svidTtl: v.optional(
@@ -44,4 +57,14 @@ export function servicesFileOf(config: AgentConfig, configFile: string): string 
 /** The policies file, if there is to be one. */
 export function policiesFileOf(config: AgentConfig, configFile: string): string | undefined {
   return config.policies === undefined ? undefined : resolve(dirname(configFile), config.policies);
+}
+
+/** What a TokenReview needs, its files wherever the configuration file is. */
+export function kubernetesOf(
+  { kubernetes }: AgentConfig,
+  configFile: string,
+): NonNullable<AgentConfig['kubernetes']> | undefined {
+  if (kubernetes === undefined) return undefined;
+  const at = (file: string): string => resolve(dirname(configFile), file);
+  return { ...kubernetes, ca: at(kubernetes.ca), token: at(kubernetes.token) };
 }

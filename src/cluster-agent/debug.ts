@@ -6,10 +6,11 @@ import type { ClusterName } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { AdminServer } from '../runtime/admin.ts';
-import type { OperatorSocket } from '../runtime/operator-socket.ts';
+import type { RpcSocket } from '../runtime/rpc-socket.ts';
 import type { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import type { PolicySource } from './discovery/policy-source.ts';
 import type { StaticSource } from './discovery/static-source.ts';
+import type { IssuanceAudit } from './issuance-audit.ts';
 import type { Members } from './members.ts';
 import type { DerivedMesh } from './mesh-state.ts';
 import type { AgentFigures } from './metrics.ts';
@@ -28,7 +29,8 @@ export interface AgentParts {
   readonly proxies: Proxies;
   readonly proxyReports: ProxyReports;
   readonly refusedPeers: RefusedPeers;
-  readonly operator: OperatorSocket;
+  readonly audit: IssuanceAudit;
+  readonly operator: RpcSocket;
 }
 
 export function exposeState(admin: AdminServer, parts: AgentParts): void {
@@ -40,6 +42,7 @@ export function exposeState(admin: AdminServer, parts: AgentParts): void {
   admin.debug('claims', () => members.refusals());
   admin.debug('proxies', () => proxies.list());
   admin.debug('proxy-reports', () => [...proxyReports.reports.entries().values()]);
+  admin.debug('audit', () => parts.audit.events);
   admin.debug('operator', () => ({ socket: operator.path }));
   admin.debug('registry', () => ({
     ...subscriber.status(),

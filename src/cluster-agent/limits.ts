@@ -2,12 +2,24 @@
 
 /** A proxy's join token; longer ones are unknown. */
 export const JOIN_TOKEN_CHARS_MAX = 128;
-/** Certificates signed a second, for a start of everything at once; beyond: LIMIT_EXCEEDED, retried. */
-export const SIGN_PER_SECOND_MAX = 200;
-export const SIGN_BURST_MAX = 1_000;
-/** Attempts to redeem, which cost an unauthenticated caller nothing; beyond: LIMIT_EXCEEDED. */
-export const REDEEM_PER_SECOND_MAX = 50;
-export const REDEEM_BURST_MAX = 500;
+/** Certificates and JWT-SVIDs of one identity, which many replicas share; beyond: LIMIT_EXCEEDED, retried. */
+export const SIGN_PER_IDENTITY = { perSecond: 50, burst: 500, callersMax: 20_000 };
+/** Attempts to redeem, of everybody and of one address; beyond: LIMIT_EXCEEDED, retried. */
+export const REDEEM_PER_SECOND_MAX = 200;
+export const REDEEM_BURST_MAX = 2_000;
+export const REDEEM_PER_ADDRESS = { perSecond: 20, burst: 500, callersMax: 10_000 };
+/** Join tokens, used or expired, are forgotten this long after they could be used. */
+export const JOIN_TOKEN_KEPT_MS = 86_400_000;
+/** A Kubernetes service account token; longer ones are unknown. */
+export const SERVICE_ACCOUNT_TOKEN_BYTES_MAX = 16_384;
+/** The API server's answer to a TokenReview; a longer one, or none in time: PEER_UNAVAILABLE, retried. */
+export const TOKEN_REVIEW_BYTES_MAX = 64 * 1024;
+export const TOKEN_REVIEW_MS_MAX = 5_000;
+/** Audiences of one JWT-SVID, and the length of each; beyond: REQUEST_INVALID. */
+export const JWT_AUDIENCES_MAX = 16;
+export const JWT_AUDIENCE_CHARS_MAX = 512;
+/** Refusals shown at /debug/audit; older ones are in the log alone. */
+export const AUDIT_EVENTS_MAX = 500;
 
 /** Connections of one port; beyond: closed at accept. */
 export const CONTROL_CONNECTIONS_MAX = 5_000;

@@ -14,7 +14,12 @@ export const gatewayConfig = object({
   cluster: clusterName(),
   trustDomain: trustDomain(),
   name: workloadName(),
-  agent: object({ control: address(), join: address() }),
+  agent: object({
+    control: address(),
+    join: address(),
+    /** File with a service account token, shown where there is no join token. */
+    kubernetesToken: v.optional(v.pipe(v.string(), v.nonEmpty('must be the path of a file'))),
+  }),
   listen: address(),
   admin: address(),
   stateDir: v.pipe(v.string(), v.nonEmpty('must name a directory')),

@@ -7,8 +7,7 @@
  * key and the token counts as used by this cluster alone.
  */
 
-import { createHash, createPrivateKey, type KeyObject, timingSafeEqual } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
@@ -17,20 +16,13 @@ import { memberId, registryId, type SpiffeId } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { RpcMethod } from '../runtime/rpc.ts';
 import { RpcChannel, type RpcTls } from '../runtime/rpc-client.ts';
-import { ensurePrivateDir, readPrivateFile, writePrivateFile } from '../runtime/state-file.ts';
 import { exactly } from '../trust-federation/authorizer.ts';
 import { CLUSTERSET_ROOT_FILE } from '../trust-federation/clusterset-authority.ts';
 import { createCsr } from '../trust-federation/csr.ts';
 import { parseCertificate } from '../trust-federation/parsed-certificate.ts';
-import { keyPem } from '../trust-federation/pem.ts';
+import { forgetPendingKey, pendingKey } from '../trust-federation/pending-key.ts';
 import { bundleOf, saveRoots } from '../trust-federation/root-file.ts';
-import {
-  generateSvidKey,
-  loadSvid,
-  parseSvid,
-  type Svid,
-  saveSvid,
-} from '../trust-federation/svid.ts';
+import { loadSvid, parseSvid, type Svid, saveSvid } from '../trust-federation/svid.ts';
 import { meshRpcTls, peerChain } from '../trust-federation/tls.ts';
 import {
   ClusterJoinDefinition,
@@ -47,9 +39,6 @@ export interface Joining {
   readonly replace: boolean;
   readonly now: () => number;
 }
-
-/** In the membership's directory until there is a certificate for it. */
-const JOIN_KEY_FILE = 'join-key.pem';
 
 /** Another registry process may do better. */
 const TRY_NEXT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -70,7 +59,7 @@ export async function joinClusterSet({ token, dir, replace, now }: Joining): Pro
       `"${dir}" holds the membership of "${existing.id}" already; use --replace to give it up`,
     );
   }
-  const key = await joinKey(dir);
+  const key = await pendingKey(dir);
   const redeemed = await firstOf(parsed.addresses, address =>
     redeem(address, parsed, key, id, now),
   );
@@ -81,7 +70,7 @@ export async function joinClusterSet({ token, dir, replace, now }: Joining): Pro
   // The identity is last: with it the membership is there, without it this can be run again.
   await saveRoots(join(dir, CLUSTERSET_ROOT_FILE), redeemed.roots);
   await saveSvid(dir, svid);
-  await rm(join(dir, JOIN_KEY_FILE), { force: true });
+  await forgetPendingKey(dir);
   return svid;
 }
 
@@ -138,22 +127,6 @@ function pinnedRoot(address: SocketAddress, sha256: Uint8Array): Promise<Buffer>
       resolve(root);
     });
   });
-}
-
-async function joinKey(dir: string): Promise<KeyObject> {
-  await ensurePrivateDir(dir);
-  const path = join(dir, JOIN_KEY_FILE);
-  const content = await readPrivateFile(path);
-  if (content !== undefined) {
-    try {
-      return createPrivateKey(content);
-    } catch (cause) {
-      throw new MeshError('FILE_CORRUPT', `"${path}" is not a private key; remove it`, { cause });
-    }
-  }
-  const key = generateSvidKey();
-  await writePrivateFile(path, keyPem(key));
-  return key;
 }
 
 async function firstOf<T>(

@@ -6,7 +6,7 @@ import { MeshError } from '../mesh/errors.ts';
 import { registryId } from '../mesh/spiffe-id.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
-import { OperatorSocket } from '../runtime/operator-socket.ts';
+import { operatorSocket } from '../runtime/operator-socket.ts';
 import { processFacts } from '../runtime/process-facts.ts';
 import { rpcService } from '../runtime/rpc-server.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
@@ -107,7 +107,7 @@ export async function createRegistry(
     outage: mirror.outage,
   }));
 
-  const operator = new OperatorSocket(
+  const operator = operatorSocket(
     stateDir,
     [registryOperatorService(table, log), memberships.operator, revocations.service()],
     log,

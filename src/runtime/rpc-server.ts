@@ -27,6 +27,8 @@ export interface CallContext {
   /** The peer's leaf certificate, DER; absent where clients present none. */
   readonly peerCertificate: Buffer | undefined;
   readonly remoteAddress: string;
+  /** A header of the request, lower case, as text; the first of several. */
+  readonly header: (name: string) => string | undefined;
   /** Aborts when the peer cancels or goes away. */
   readonly signal: AbortSignal;
 }
@@ -200,6 +202,7 @@ function contextOf(
   return {
     peerCertificate: call.getAuthContext().sslPeerCertificate?.raw,
     remoteAddress: call.getPeer(),
+    header: name => call.metadata.get(name)[0]?.toString(),
     signal: cancelled.signal,
   };
 }

@@ -42,9 +42,18 @@ const entries = object({
     serviceAccount: serviceAccount(),
   }),
   locality: object({ region: v.string(), zone: v.string() }),
-  agent: object({ control: address(), join: address() }),
+  agent: object({
+    control: address(),
+    join: address(),
+    /** File with a service account token, shown where there is no join token. */
+    kubernetesToken: v.optional(v.pipe(v.string(), v.nonEmpty('must be the path of a file'))),
+  }),
   inbound: object({ listen: address(), services: v.array(inboundService) }),
   outbound: object({ http: address(), tcp: v.optional(v.array(outboundTcp), []) }),
+  /** The SPIFFE Workload API, for whoever may open this Unix socket (0660). */
+  workloadApi: v.optional(
+    object({ socket: v.pipe(v.string(), v.nonEmpty('must be the path of a socket')) }),
+  ),
   admin: address(),
   stateDir: v.pipe(v.string(), v.nonEmpty('must name a directory')),
   /** How long a stop waits for calls in flight. */

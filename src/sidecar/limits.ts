@@ -77,3 +77,6 @@ export const END_TIMEOUT_MS = 3_000;
 export const DRAIN_MS = 10_000;
 /** Distinct label sets of the request metrics; further ones are counted under "other". */
 export const METRIC_SERIES_MAX = 500;
+
+/** JWT-SVIDs kept for half their life, by audience; beyond: the one fetched longest ago is forgotten. */
+export const JWT_SVIDS_CACHED_MAX = 100;

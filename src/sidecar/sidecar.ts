@@ -27,6 +27,7 @@ import { OutboundTcpListener } from './outbound/tcp-listener.ts';
 import { Trials } from './outbound/trials.ts';
 import { Reporter } from './reporter.ts';
 import { SessionPool } from './tunnel/pool.ts';
+import { openWorkloadApi } from './workload-api/socket.ts';
 
 export async function buildSidecar(
   config: SidecarConfig,
@@ -178,6 +179,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   admin.debug('upstreams', () => [...rotations.all()].map(each => each.describe(now())));
   admin.debug('gateways', () => [...rotations.gateways.all()]);
 
+  const workloadApi = await openWorkloadApi(config, link, log, now);
   const bound = {
     admin: await admin.listen(config.admin),
     inbound: await inbound.listen(config.inbound.listen),
@@ -199,6 +201,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
       })),
       trials,
       { name: 'tunnel', run: signal => pool.run(signal) },
+      ...(workloadApi === undefined ? [] : [workloadApi]),
       { name: 'admin', run: signal => admin.run(signal) },
     ],
   };

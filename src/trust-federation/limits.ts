@@ -16,3 +16,5 @@ export const REVOKED_ROOTS_MAX = 10;
 
 /** Kinds of refused peers shown under /debug/refusals; beyond: the one seen longest ago is forgotten. */
 export const REFUSED_PEERS_MAX = 100;
+/** A JWT-SVID that anyone presents. */
+export const JWT_SVID_CHARS_MAX = 16_384;

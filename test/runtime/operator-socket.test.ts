@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { MeshError } from '../../src/mesh/errors.ts';
 import { createLogger } from '../../src/runtime/log.ts';
-import { OperatorSocket } from '../../src/runtime/operator-socket.ts';
+import { operatorSocket } from '../../src/runtime/operator-socket.ts';
+import type { RpcSocket } from '../../src/runtime/rpc-socket.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { rpcService } from '../../src/runtime/rpc-server.ts';
 import { AgentOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/agent.ts';
@@ -20,8 +21,8 @@ describe('operator socket', () => {
   let stop: AbortController;
   let running: Promise<void>[];
 
-  const open = async (): Promise<OperatorSocket> => {
-    const socket = new OperatorSocket(dir, [service], createLogger('test'));
+  const open = async (): Promise<RpcSocket> => {
+    const socket = operatorSocket(dir, [service], createLogger('test'));
     await socket.listen();
     running.push(socket.run(stop.signal));
     return socket;
@@ -63,14 +64,14 @@ describe('operator socket', () => {
 
   it('leaves the file to a process that serves it', async () => {
     const { path } = await open();
-    const second = new OperatorSocket(dir, [service], createLogger('test'));
+    const second = operatorSocket(dir, [service], createLogger('test'));
     const refusal: unknown = await second.listen().catch((error: unknown) => error);
     expect(refusal).to.be.instanceOf(MeshError).with.property('code', 'STATE_LOCKED');
     expect(await describeOver(path)).to.equal('east');
   });
 
   it('refuses a path that the system would cut off', async () => {
-    const socket = new OperatorSocket(join(dir, 'x'.repeat(120)), [service], createLogger('test'));
+    const socket = operatorSocket(join(dir, 'x'.repeat(120)), [service], createLogger('test'));
     const refusal: unknown = await socket.listen().catch((error: unknown) => error);
     expect(refusal).to.be.instanceOf(MeshError).with.property('code', 'FILE_UNREADABLE');
   });

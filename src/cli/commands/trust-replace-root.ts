@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { MeshError } from '../../mesh/errors.ts';
 import { type ClusterName, parseClusterName } from '../../mesh/names.ts';
-import { isServed, OPERATOR_SOCKET } from '../../runtime/operator-socket.ts';
+import { OPERATOR_SOCKET } from '../../runtime/operator-socket.ts';
+import { isServed } from '../../runtime/rpc-socket.ts';
 import { replaceRoot } from '../../trust-federation/replace-root.ts';
 import { trustGroup } from './trust.ts';
 
