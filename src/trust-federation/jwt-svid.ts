@@ -79,7 +79,7 @@ export function verifyJwtSvid(
   if (header === undefined || claims === undefined) return refused('token is not made of JSON');
   const algorithm = ALGORITHMS.get(String(header['alg']));
   if (algorithm === undefined) {
-    return refused(`algorithm ${JSON.stringify(header['alg'])?.slice(0, 40)} is not accepted`);
+    return refused(`algorithm "${String(header['alg']).slice(0, 40)}" is not accepted`);
   }
   if (header['crit'] !== undefined) return refused('token has critical parameters nobody knows');
   const type = header['typ'];

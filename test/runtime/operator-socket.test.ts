@@ -5,9 +5,9 @@ import { expect } from 'chai';
 import { MeshError } from '../../src/mesh/errors.ts';
 import { createLogger } from '../../src/runtime/log.ts';
 import { operatorSocket } from '../../src/runtime/operator-socket.ts';
-import type { RpcSocket } from '../../src/runtime/rpc-socket.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { rpcService } from '../../src/runtime/rpc-server.ts';
+import type { RpcSocket } from '../../src/runtime/rpc-socket.ts';
 import { AgentOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/agent.ts';
 
 const { describe: describeMethod } = AgentOperatorDefinition.methods;

@@ -50,7 +50,8 @@ export class TokenReviewAttestor implements Attestor {
     const { audience, trustDomain } = this.#options;
     const status = fieldOf(answer, 'status');
     if (fieldOf(status, 'authenticated') !== true) {
-      throw unknown(String(fieldOf(status, 'error') ?? 'the API server does not know it'));
+      const error = fieldOf(status, 'error');
+      throw unknown(typeof error === 'string' ? error : 'the API server does not know it');
     }
     const audiences = fieldOf(status, 'audiences');
     if (!Array.isArray(audiences) || !audiences.includes(audience)) {

@@ -195,7 +195,7 @@ describe('the Workload API', () => {
   const codeOf = (call: Promise<unknown>): Promise<unknown> =>
     call.then(
       () => 'ok',
-      (error: { code?: number }) => error.code,
+      (error: unknown) => (error as { code?: number }).code,
     );
 
   it('refuses every call without the security header', async () => {
