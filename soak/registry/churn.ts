@@ -106,6 +106,7 @@ function exportOf(cluster: ClusterName, key: number, token: string): RegistryRec
       name: parseServiceName(`churn-${key}`),
       slice: 0,
       ports: [{ port: 80, protocol: 'tcp' }],
+      exportTo: 'all',
       endpoints: [
         {
           workload: parseWorkloadName(`churn-${key}`),
@@ -130,6 +131,8 @@ function configOf(cluster: ClusterName): RegistryRecord {
       network: cluster,
       gateways: [],
       version: VERSION,
+      startedMs: 0,
+      capabilities: [],
     },
   };
 }

@@ -77,8 +77,10 @@ export class Importer {
     const after = from?.revision ?? 0n;
     for await (const update of registry.watch(from, signal)) {
       const { kind, position } = update;
-      const changes = kind === 'changes' ? update.changes.length : update.records.length;
-      this.#deliveries.push({ stream, after, kind, revision: position.revision, changes });
+      if (kind !== 'heartbeat') {
+        const changes = kind === 'changes' ? update.changes.length : update.records.length;
+        this.#deliveries.push({ stream, after, kind, revision: position.revision, changes });
+      }
       yield update;
     }
   }

@@ -6,7 +6,7 @@
  */
 
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import * as v from 'valibot';
 import type { SocketAddress } from '../mesh/address.ts';
 import { MeshError } from '../mesh/errors.ts';
@@ -38,6 +38,7 @@ export interface AgentMember {
   readonly admin: SocketAddress;
   readonly trustDomain: TrustDomain;
   readonly region: string;
+  readonly servicesFile: string;
 }
 
 export interface GatewayMember {
@@ -83,6 +84,7 @@ const agentFile = v.looseObject({
   cluster: clusterName(),
   trustDomain: trustDomain(),
   locality: v.looseObject({ region: v.string() }),
+  services: v.string(),
   admin: address(),
 });
 const gatewayFile = v.looseObject({ cluster: clusterName(), admin: address(), listen: address() });
@@ -162,6 +164,7 @@ function readCluster(dir: string): ClusterFleet {
       admin: agent.admin,
       trustDomain: agent.trustDomain,
       region: agent.locality.region,
+      servicesFile: resolve(dir, agent.services),
     },
     gateway: {
       component: 'gateway',

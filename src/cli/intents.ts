@@ -1,6 +1,5 @@
 /** Intents through the registry's operator socket: put, delete, list, and what to check before. */
 
-import { hostname, userInfo } from 'node:os';
 import { MeshError } from '../mesh/errors.ts';
 import type { Intent, IntentBody } from '../mesh/intent.ts';
 import type { ClusterName } from '../mesh/names.ts';
@@ -10,7 +9,7 @@ import { decodeIntent, encodeIntent } from '../wire/registry-intents.ts';
 import { askAdminBody } from './admin-client.ts';
 import { formatService, type ServiceArgument } from './arguments.ts';
 import type { Fleet } from './fleet.ts';
-import { operatorChannel } from './operator.ts';
+import { askRegistry, operatorName } from './operator.ts';
 import { formatClock, formatDuration, table } from './text.ts';
 
 const { methods } = RegistryOperatorDefinition;
@@ -25,25 +24,20 @@ export class IntentClient {
   }
 
   /** Throws PEER_UNAVAILABLE when the registry does not run here. */
-  static async use<T>(fleet: Fleet, work: (client: IntentClient) => Promise<T>): Promise<T> {
-    const channel = await operatorChannel(fleet.registry, RegistryOperatorDefinition);
-    try {
-      return await work(new IntentClient(fleet, channel));
-    } finally {
-      channel.close();
-    }
+  static use<T>(fleet: Fleet, work: (client: IntentClient) => Promise<T>): Promise<T> {
+    return askRegistry(fleet, channel => work(new IntentClient(fleet, channel)));
   }
 
   /** `by` is this user; the time is now. */
   async put(body: IntentBody, reason: string): Promise<void> {
-    const by = `${userInfo().username}@${hostname()}`;
-    const intent = encodeIntent({ ...body, reason, atMs: Date.now(), by });
+    const intent = encodeIntent({ ...body, reason, atMs: Date.now(), by: operatorName() });
     await this.#channel.unary(methods.putIntent, { intent });
   }
 
   /** Whether there was one. */
   async delete(key: string): Promise<boolean> {
-    return (await this.#channel.unary(methods.deleteIntent, { key })).existed;
+    const request = { key, by: operatorName() };
+    return (await this.#channel.unary(methods.deleteIntent, request)).existed;
   }
 
   async list(): Promise<Intent[]> {

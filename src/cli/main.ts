@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { type ErrorCode, isMeshError, messageOf } from '../mesh/errors.ts';
+import { addAuditCommand } from './commands/audit.ts';
 import { addCallCommand } from './commands/call.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addDemoCommand } from './commands/demo.ts';
@@ -10,12 +11,14 @@ import { addDrillCommand } from './commands/drill.ts';
 import { addEnrolCommand } from './commands/enrol.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addJoinCommand, addLeaveCommand } from './commands/join.ts';
+import { addServiceCommands } from './commands/service.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addTokenCommand } from './commands/token.ts';
 import { addTrustReplaceRootCommand } from './commands/trust-replace-root.ts';
 import { addTrustRevokeCommands } from './commands/trust-revoke.ts';
 import { addTrustRolloverCommands } from './commands/trust-rollover.ts';
+import { addUnfreezeCommand } from './commands/unfreeze.ts';
 import { FOUND_WRONG, PACKAGE_ROOT, USAGE } from './options.ts';
 import { style } from './text.ts';
 
@@ -67,6 +70,9 @@ function createProgram(): Command {
   addCallCommand(program);
   addSteerCommands(program);
   addDrillCommand(program);
+  addServiceCommands(program);
+  addAuditCommand(program);
+  addUnfreezeCommand(program);
   return program;
 }
 

@@ -3,8 +3,10 @@
  * permissions decide whether this user may open it.
  */
 
+import { hostname, userInfo } from 'node:os';
 import { MeshError } from '../mesh/errors.ts';
 import { RpcChannel } from '../runtime/rpc-client.ts';
+import { RegistryOperatorDefinition } from '../wire/generated/isthmus/operator/v1/registry.ts';
 import { askAdmin } from './admin-client.ts';
 import type { AgentMember, Fleet, RegistryMember } from './fleet.ts';
 
@@ -22,6 +24,24 @@ export async function operatorChannel(
     'PEER_UNAVAILABLE',
     `${member.name} does not answer on its admin address (${reason}); is it running, and is this its machine?`,
   );
+}
+
+/** One conversation with the registry. Throws PEER_UNAVAILABLE when it does not run here. */
+export async function askRegistry<T>(
+  fleet: Fleet,
+  ask: (channel: RpcChannel) => Promise<T>,
+): Promise<T> {
+  const channel = await operatorChannel(fleet.registry, RegistryOperatorDefinition);
+  try {
+    return await ask(channel);
+  } finally {
+    channel.close();
+  }
+}
+
+/** Who asks, as far as this machine knows. */
+export function operatorName(): string {
+  return `${userInfo().username}@${hostname()}`;
 }
 
 /** Throws CONFIG_INVALID with the known names. */

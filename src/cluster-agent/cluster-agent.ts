@@ -3,7 +3,7 @@
  * imports in the middle, proxies and the registry out.
  */
 
-import { createPublicKey, randomUUID } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
 import { RegistryClient } from '../global-registry/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
@@ -43,6 +43,7 @@ import { type AgentParts, exposeState, figuresOf } from './debug.ts';
 import { PolicySource } from './discovery/policy-source.ts';
 import { StaticSource } from './discovery/static-source.ts';
 import { IdentityService } from './identity-service.ts';
+import { nextInstance } from './instance.ts';
 import { IssuanceAudit } from './issuance-audit.ts';
 import {
   CONTROL_CONNECTIONS_MAX,
@@ -87,6 +88,9 @@ export interface ClusterAgent {
   readonly addresses: Readonly<Record<'control' | 'join' | 'admin', SocketAddress>>;
 }
 
+/** What this version understands of others that an earlier one did not. */
+const CAPABILITIES = ['export-to', 'intents', 'watch-digest'];
+
 const PORT_LIMITS = { handshakeMsMax: HANDSHAKE_MS_MAX, stopGraceMs: STOP_GRACE_MS };
 const CONTROL_PORT_LIMITS = { ...PORT_LIMITS, connectionsMax: CONTROL_CONNECTIONS_MAX };
 const JOIN_PORT_LIMITS = { ...PORT_LIMITS, connectionsMax: JOIN_CONNECTIONS_MAX };
@@ -98,14 +102,17 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const metrics = createAgentMetrics();
   await ensurePrivateDir(stateDir);
 
+  const instance = await nextInstance(stateDir);
   const own: ClusterConfig = {
     name: cluster,
-    instance: randomUUID(),
+    instance: instance.name,
+    startedMs: now(),
     trustDomain,
     locality,
     network: config.network ?? cluster,
     gateways: config.gateways,
     version: VERSION,
+    capabilities: CAPABILITIES,
   };
   const authority = await openClusterAuthority({
     dir: join(stateDir, 'authority'),
@@ -176,6 +183,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     members: members.clusters,
     bundles: [ownBundle.bundles, members.bundles],
     policies: policySource.policies,
+    intents: subscriber.intents,
     steering,
     known: subscriber,
     now,
@@ -214,6 +222,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     registry,
     subscriber,
     config: own,
+    previousInstances: instance.previous,
     ownBundle,
     exports: mesh.exports,
     departed: () => hasLeft(cluster, subscriber.intents, membership),

@@ -47,6 +47,8 @@ export function exposeState(admin: AdminServer, parts: AgentParts): void {
   admin.debug('registry', () => ({
     ...subscriber.status(),
     leaseExpiresMs: publisher.leaseExpiresMs,
+    problem: publisher.problem,
+    notices: publisher.notices,
   }));
   admin.debug('services', () => ({
     ...source.status(),
@@ -118,6 +120,6 @@ function describeBundle({ trustDomain, sequence, x509Authorities, revoked }: Tru
   return { trustDomain, sequence, roots, revoked };
 }
 
-function describeExport({ namespace, name, ports, endpoints }: ExportedService): unknown {
-  return { namespace, name, ports, endpoints: endpoints.length };
+function describeExport({ endpoints, ...service }: ExportedService): unknown {
+  return { ...service, endpoints: endpoints.length };
 }

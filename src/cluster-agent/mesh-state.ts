@@ -8,7 +8,9 @@ import { type Collection, derive, type ObservableInput } from '../mesh/collectio
 import { exportedService } from '../mesh/exports.ts';
 import type { ServicePolicy } from '../mesh/failover-policy.ts';
 import { type ImportedService, importServices } from '../mesh/imports.ts';
+import { type Intent, type IntentKey, intentKey } from '../mesh/intent.ts';
 import type { ClusterName, ServiceKey } from '../mesh/names.ts';
+import { usableExports } from '../mesh/ownership.ts';
 import { type ExportedService, keyOf, type LocalService } from '../mesh/service.ts';
 import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import type { Steering } from '../mesh/steering.ts';
@@ -35,6 +37,7 @@ export interface MeshInputs {
   /** Whom to trust, by where it is known from; the first that names a trust domain decides. */
   readonly bundles: readonly Collection<TrustDomain, TrustBundle>[];
   readonly policies: Collection<ServiceKey, ServicePolicy>;
+  readonly intents: Collection<IntentKey, Intent>;
   readonly steering: { current(): Steering } & ObservableInput;
   /** Whether the members are known, and a way to hear of it. */
   readonly known: { readonly hasView: boolean } & ObservableInput;
@@ -42,17 +45,24 @@ export interface MeshInputs {
 }
 
 export function deriveMesh(inputs: MeshInputs): DerivedMesh {
-  const { own, services, members, bundles: sources, policies, steering, known, now } = inputs;
+  const { own, services, members, bundles: sources, policies, intents, steering, known, now } = inputs;
   const exports = derive('exports', [services], () =>
     [...services.entries().values()]
       .map(exportedService)
       .flatMap(service => (service === undefined ? [] : [[keyOf(service), service] as const])),
   );
-  const imports = derive('imports', [exports, members], () => {
+  const ownersOf = ({ namespace, name }: ExportedService): readonly ClusterName[] | undefined => {
+    const key = intentKey({ kind: 'service-ownership', namespace, name, clusters: [] });
+    const intent = intents.get(key);
+    return intent?.kind === 'service-ownership' ? intent.clusters : undefined;
+  };
+  const imports = derive('imports', [exports, members, intents], () => {
     const offers = new Map<ClusterName, readonly ExportedService[]>([
       [own.name, [...exports.entries().values()]],
     ]);
-    for (const [cluster, record] of members.entries()) offers.set(cluster, record.exports);
+    for (const [cluster, record] of members.entries()) {
+      offers.set(cluster, usableExports(own.name, cluster, record.exports, ownersOf));
+    }
     return importServices(offers);
   });
   const bundles = derive('bundles', sources, () =>

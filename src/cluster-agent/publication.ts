@@ -79,7 +79,7 @@ export function planPublications(
 }
 
 function sliceRecords(service: ExportedService, published: ClusterRecords): RegistryRecord[] {
-  const { namespace, name, ports, endpoints } = service;
+  const { namespace, name, ports, exportTo, endpoints } = service;
   const homes = new Map<WorkloadName, number>();
   for (const { record } of published.values()) {
     if (record.kind !== 'export-slice') continue;
@@ -88,7 +88,7 @@ function sliceRecords(service: ExportedService, published: ClusterRecords): Regi
   }
   return sliceEndpoints(endpoints, homes, SLICE_ENDPOINTS_MAX).map(slice => ({
     kind: 'export-slice',
-    slice: { namespace, name, ports, ...slice },
+    slice: { namespace, name, ports, exportTo, ...slice },
   }));
 }
 

@@ -4,7 +4,13 @@ import { WatchResponse } from '../wire/generated/isthmus/registry/v1/registry.ts
 import { encodeIntent } from '../wire/registry-intents.ts';
 import { encodeRecord } from '../wire/registry-records.ts';
 import { UpdateReader } from '../wire/registry-updates.ts';
-import { applyUpdate, EMPTY_VIEW, type RegistryView, recordsInForce } from './registry-view.ts';
+import {
+  applyUpdate,
+  EMPTY_VIEW,
+  intentsInForce,
+  type RegistryView,
+  recordsInForce,
+} from './registry-view.ts';
 
 export function formatRegistryFile(view: RegistryView): Uint8Array {
   const records = [...recordsInForce(view)].flatMap(([cluster, rows]) =>
@@ -12,17 +18,24 @@ export function formatRegistryFile(view: RegistryView): Uint8Array {
       cluster,
       record: encodeRecord(record),
       modRevision: revision,
+      key: '',
     })),
   );
-  const intents = [...view.intents.values()].map(({ intent, revision }) => ({
+  const intents = [...intentsInForce(view).values()].map(({ intent, revision }) => ({
     intent: encodeIntent(intent),
     modRevision: revision,
+    key: '',
   }));
   return WatchResponse.encode({
     revision: view.position?.revision ?? 0n,
-    storeId: view.position?.storeId ?? '',
+    // What an earlier store had is not what this one has: after a start, ask for everything.
+    storeId: remembers(view) ? '' : (view.position?.storeId ?? ''),
     body: { $case: 'replaceAll', value: { records, intents, more: false } },
   }).finish();
+}
+
+function remembers({ remembered, rememberedIntents }: RegistryView): boolean {
+  return remembered.size > 0 || rememberedIntents.size > 0;
 }
 
 /** Throws for anything `formatRegistryFile` does not write; one unreadable record spoils it all. */

@@ -7,9 +7,10 @@
  * is nothing to compare with.
  */
 
+import type { Notice } from '../global-registry/client.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
-import type { Collection } from '../mesh/collection.ts';
-import { isMeshError } from '../mesh/errors.ts';
+import { type Collection, sameValue } from '../mesh/collection.ts';
+import { type ErrorCode, isMeshError } from '../mesh/errors.ts';
 import type { ServiceKey } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
 import type { TrustDomain } from '../mesh/spiffe-id.ts';
@@ -17,6 +18,7 @@ import type { TrustAck } from '../mesh/trust-acks.ts';
 import type { Logger } from '../runtime/log.ts';
 import { Backoff, sleep, supervise } from '../runtime/supervise.ts';
 import type { OwnBundle } from '../trust-federation/own-bundle.ts';
+import type { WatchPosition } from '../wire/registry-records.ts';
 import { PUBLICATION_RECORDS_MAX, RECONNECT_FIRST_MS, RECONNECT_MAX_MS } from './limits.ts';
 import { desiredRecords, type Publication, planPublications } from './publication.ts';
 import type { RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
@@ -26,6 +28,8 @@ export interface PublisherOptions {
   readonly registry: RegistryPort;
   readonly subscriber: RegistrySubscriber;
   readonly config: ClusterConfig;
+  /** Of the processes that ran from this state directory before; see instance.ts. */
+  readonly previousInstances: readonly string[];
   readonly ownBundle: OwnBundle;
   readonly exports: Collection<ServiceKey, ExportedService>;
   /** The cluster has left the ClusterSet: it has nothing to say there any more. */
@@ -35,6 +39,11 @@ export interface PublisherOptions {
   readonly leaseTtlMs: number;
   readonly log: Logger;
   readonly now: () => number;
+}
+
+export interface PublicationProblem {
+  readonly code: ErrorCode;
+  readonly message: string;
 }
 
 interface HeldLease {
@@ -50,6 +59,8 @@ export class RegistryPublisher {
   readonly #options: PublisherOptions;
   readonly #changed = new Signal();
   #lease: HeldLease | undefined;
+  #problem: PublicationProblem | undefined;
+  #notices: readonly Notice[] = [];
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -58,6 +69,16 @@ export class RegistryPublisher {
   /** When the others will call this cluster stale, if nothing is heard of it again. */
   get leaseExpiresMs(): number | undefined {
     return this.#lease?.expiresMs;
+  }
+
+  /** Why the registry did not take the last publication, while it does not. */
+  get problem(): PublicationProblem | undefined {
+    return this.#problem;
+  }
+
+  /** What the registry has to say about this cluster's records. */
+  get notices(): readonly Notice[] {
+    return this.#notices;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -88,11 +109,12 @@ export class RegistryPublisher {
         continue;
       }
       try {
-        await this.#publish(publication, signal);
+        await this.#publish(publication, subscriber.position, signal);
         backoff.reset();
       } catch (error) {
         if (!isMeshError(error)) throw error;
         if (isMeshError(error, 'LEASE_NOT_FOUND')) this.#lease = undefined;
+        this.#problem = { code: error.code, message: error.message };
         log.warn({ error }, 'publication failed');
         await sleep(backoff.next(), signal);
       }
@@ -118,15 +140,23 @@ export class RegistryPublisher {
     );
   }
 
-  async #publish({ puts, deletes }: Publication, signal: AbortSignal): Promise<void> {
-    const { registry, subscriber, log } = this.#options;
+  async #publish(
+    { puts, deletes }: Publication,
+    asOf: WatchPosition | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { registry, subscriber, config, previousInstances, log } = this.#options;
     const bindsLease = puts.some(record => record.kind === 'alive');
     const lease = bindsLease ? await this.#ensureLease() : undefined;
     const revision = await registry.publish({
       puts,
       deletes,
+      instance: config.instance,
+      previousInstances,
+      ...(asOf === undefined ? {} : { asOf }),
       ...(lease === undefined ? {} : { leaseId: lease.leaseId }),
     });
+    this.#problem = undefined;
     log.info({ puts: puts.length, deletes: deletes.length, revision: `${revision}` }, 'published');
     while (subscriber.connected && subscriber.revision < revision && !signal.aborted) {
       await this.#changed.wait(signal);
@@ -153,11 +183,12 @@ export class RegistryPublisher {
 
   async #extend(lease: HeldLease, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const { registry, log, now } = this.#options;
+    const { registry, subscriber, log, now } = this.#options;
     const startMs = now();
     try {
-      await registry.keepAlive(lease.leaseId);
+      const notices = await registry.keepAlive(lease.leaseId, subscriber.position);
       lease.expiresMs = startMs + lease.ttlMs;
+      this.#hear(notices);
     } catch (error) {
       if (!isMeshError(error)) throw error;
       log.warn({ error }, 'lease not kept alive');
@@ -165,5 +196,13 @@ export class RegistryPublisher {
       this.#lease = undefined;
       this.#changed.raise();
     }
+  }
+
+  #hear(notices: readonly Notice[]): void {
+    for (const notice of notices) {
+      const known = this.#notices.some(earlier => sameValue(earlier, notice));
+      if (!known) this.#options.log.warn({ ...notice }, 'notice of the registry');
+    }
+    this.#notices = notices;
   }
 }

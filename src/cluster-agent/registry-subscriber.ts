@@ -17,7 +17,7 @@ import type { ClusterName } from '../mesh/names.ts';
 import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
 import { Backoff, sleep, supervise } from '../runtime/supervise.ts';
-import type { RegistryUpdate } from '../wire/registry-records.ts';
+import type { RegistryUpdate, WatchPosition } from '../wire/registry-records.ts';
 import { LAST_KNOWN_GOOD_DELAY_MS, RECONNECT_FIRST_MS, RECONNECT_MAX_MS } from './limits.ts';
 import { formatRegistryFile, parseRegistryFile } from './registry-file.ts';
 import {
@@ -25,6 +25,8 @@ import {
   type ClusterRecords,
   clusterState,
   EMPTY_VIEW,
+  holds,
+  intentsInForce,
   type Liveness,
   nextFreshness,
   type RegistryView,
@@ -62,6 +64,8 @@ export class RegistrySubscriber {
   readonly #file: LastKnownGood;
   readonly #observers = new Set<() => void>();
   #view: RegistryView = EMPTY_VIEW;
+  /** A digest has shown that the view is not what the registry has: the next watch starts over. */
+  #doubted = false;
   #observer: Liveness['observer'] = 'loaded-from-disk';
   #sinceMs: number;
   #lastUpdateMs: number | undefined;
@@ -88,6 +92,11 @@ export class RegistrySubscriber {
 
   get revision(): bigint {
     return this.#view.position?.revision ?? 0n;
+  }
+
+  /** How far the view has come; undefined before the first update. */
+  get position(): WatchPosition | undefined {
+    return this.#view.position;
   }
 
   status(): SubscriberStatus {
@@ -124,7 +133,8 @@ export class RegistrySubscriber {
     const backoff = new Backoff(RECONNECT_FIRST_MS, RECONNECT_MAX_MS);
     while (!signal.aborted) {
       try {
-        for await (const update of registry.watch(this.#view.position, signal)) {
+        const from = this.#doubted ? undefined : this.#view.position;
+        for await (const update of registry.watch(from, signal)) {
           this.#receive(update);
           backoff.reset();
         }
@@ -146,13 +156,26 @@ export class RegistrySubscriber {
         `registry went back from revision ${this.revision} to ${update.position.revision}; using another registry until this one has caught up`,
       );
     }
+    if (update.kind === 'heartbeat' && !holds(view, update.digest)) {
+      this.#doubted = true;
+      throw new MeshError(
+        'PROTOCOL_VIOLATION',
+        `at revision ${update.position.revision} the registry holds other records than this agent; reading all of them again`,
+      );
+    }
+    this.#lastUpdateMs = now();
+    if (update.kind === 'heartbeat') {
+      this.#view = view;
+      for (const observer of [...this.#observers]) observer();
+      return;
+    }
+    if (update.kind === 'replace-all') this.#doubted = false;
     const previous = this.#view.position?.storeId;
     if (previous !== undefined && previous !== view.position?.storeId) {
       log.warn({ storeId: view.position?.storeId }, 'registry has another store than before');
     }
     if (!this.connected) this.#sinceMs = now();
     this.#observer = 'connected';
-    this.#lastUpdateMs = now();
     this.#show(view);
     this.#file.touch();
   }
@@ -178,7 +201,7 @@ export class RegistrySubscriber {
       else if (previous !== undefined) rows.push([cluster, { ...previous, freshness }]);
     }
     this.clusters.replaceAll(rows);
-    this.intents.replaceAll([...view.intents].map(([key, { intent }]) => [key, intent]));
+    this.intents.replaceAll([...intentsInForce(view)].map(([key, { intent }]) => [key, intent]));
     for (const observer of [...this.#observers]) observer();
   }
 }

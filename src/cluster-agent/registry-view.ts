@@ -23,6 +23,7 @@ import {
   type StoredRecord,
   type WatchPosition,
 } from '../wire/registry-records.ts';
+import { digestOf } from '../wire/registry-updates.ts';
 import { parseBundleOffer } from '../wire/signed-statement.ts';
 
 /** One cluster's records by `recordKey`. */
@@ -36,6 +37,8 @@ export interface RegistryView {
   /** What an earlier store had of clusters that this one has no canary of yet. */
   readonly remembered: ReadonlyMap<ClusterName, ClusterRecords>;
   readonly intents: ReadonlyMap<IntentKey, StoredIntent>;
+  /** Revocations of an earlier store: one that lost its data must not undo them. */
+  readonly rememberedIntents: ReadonlyMap<IntentKey, StoredIntent>;
 }
 
 export const EMPTY_VIEW: RegistryView = {
@@ -43,6 +46,7 @@ export const EMPTY_VIEW: RegistryView = {
   clusters: new Map(),
   remembered: new Map(),
   intents: new Map(),
+  rememberedIntents: new Map(),
 };
 
 export function recordKey(id: RecordId): string {
@@ -53,6 +57,7 @@ export function applyUpdate(view: RegistryView, update: RegistryUpdate): Registr
   const { position } = update;
   const sameStore = view.position?.storeId === position.storeId;
   if (sameStore && position.revision < view.position.revision) return view;
+  if (update.kind === 'heartbeat') return sameStore ? { ...view, position } : view;
   const clusters =
     update.kind === 'replace-all'
       ? tableOf(update.records)
@@ -60,37 +65,30 @@ export function applyUpdate(view: RegistryView, update: RegistryUpdate): Registr
   // The same store's silence about a cluster means that it was deleted; another store's means nothing.
   const candidates = sameStore ? view.remembered : new Map([...view.remembered, ...view.clusters]);
   const remembered = [...candidates].filter(([name]) => clusters.get(name)?.has('synced') !== true);
-  const intents = intentsAfter(view.intents, update, sameStore);
-  return { position, clusters, remembered: new Map(remembered), intents };
+  const intents =
+    update.kind === 'replace-all'
+      ? new Map(update.intents.map(stored => [intentKey(stored.intent), stored]))
+      : changedIntents(view.intents, update.changes);
+  const revoked = sameStore ? view.rememberedIntents : revocations(intentsInForce(view));
+  return {
+    position,
+    clusters,
+    remembered: new Map(remembered),
+    intents,
+    rememberedIntents: revoked,
+  };
 }
 
-/** A store that lost its data must not undo a revocation; every other intent is an operator's to repeat. */
-function intentsAfter(
-  before: RegistryView['intents'],
-  update: RegistryUpdate,
-  sameStore: boolean,
-): RegistryView['intents'] {
-  if (
-    update.kind === 'changes' &&
-    !update.changes.some(change => INTENT_CHANGES.has(change.kind))
-  ) {
-    return before;
-  }
-  const kept = [...before].filter(
-    ([, { intent }]) =>
-      update.kind === 'changes' || (!sameStore && intent.kind === 'cluster-revocation'),
-  );
-  const intents = new Map(kept);
-  const stored = update.kind === 'replace-all' ? update.intents : [];
-  for (const each of stored) intents.set(intentKey(each.intent), each);
-  for (const change of update.kind === 'changes' ? update.changes : []) {
-    if (change.kind === 'put-intent') intents.set(intentKey(change.stored.intent), change.stored);
-    else if (change.kind === 'delete-intent') intents.delete(change.key);
-  }
-  return intents;
+/** As the registry has them, and what an earlier store had revoked. */
+export function intentsInForce(view: RegistryView): Map<IntentKey, StoredIntent> {
+  return new Map([...view.rememberedIntents, ...view.intents]);
 }
 
-const INTENT_CHANGES: ReadonlySet<RecordChange['kind']> = new Set(['put-intent', 'delete-intent']);
+/** Whether the view holds what the registry says it should at this position. */
+export function holds(view: RegistryView, digest: bigint): boolean {
+  const records = [...view.clusters.values()].flatMap(rows => [...rows.values()]);
+  return digestOf(records, view.intents.values()) === digest;
+}
 
 /** What is to be made of a cluster: as the store has it, or else as an earlier one had it. */
 export function recordsInForce(view: RegistryView): Map<ClusterName, ClusterRecords> {
@@ -100,6 +98,22 @@ export function recordsInForce(view: RegistryView): Map<ClusterName, ClusterReco
     return [name, rest] as const;
   });
   return new Map<ClusterName, ClusterRecords>([...view.clusters, ...withoutLease]);
+}
+
+function changedIntents(
+  before: RegistryView['intents'],
+  changes: readonly RecordChange[],
+): RegistryView['intents'] {
+  const intents = new Map(before);
+  for (const change of changes) {
+    if (change.kind === 'put-intent') intents.set(intentKey(change.stored.intent), change.stored);
+    else if (change.kind === 'delete-intent') intents.delete(change.key);
+  }
+  return intents;
+}
+
+function revocations(intents: ReadonlyMap<IntentKey, StoredIntent>): RegistryView['intents'] {
+  return new Map([...intents].filter(([, { intent }]) => intent.kind === 'cluster-revocation'));
 }
 
 function tableOf(records: readonly StoredRecord[]): RegistryView['clusters'] {
@@ -175,11 +189,11 @@ const claimedBundles = new WeakMap<BundleRecord, ClaimedBundle>();
 /** Every slice repeats the ports; while they are being rewritten, the lowest slice counts. */
 function joinSlices(slices: readonly ExportSlice[]): ExportedService[] {
   const services = new Map<ServiceKey, ExportedService & { endpoints: Endpoint[] }>();
-  for (const { namespace, name, ports, endpoints } of [...slices].sort(
+  for (const { namespace, name, ports, exportTo, endpoints } of [...slices].sort(
     (a, b) => a.slice - b.slice,
   )) {
     const key = serviceKey(namespace, name);
-    const service = services.get(key) ?? { namespace, name, ports, endpoints: [] };
+    const service = services.get(key) ?? { namespace, name, ports, exportTo, endpoints: [] };
     service.endpoints.push(...endpoints);
     services.set(key, service);
   }

@@ -4,79 +4,130 @@
  * Store keys are made here from the cluster in the caller's certificate, so there is no request that
  * names another cluster's record; everything else a record says is checked against what that cluster is
  * allowed to say. Pure: the table as it is goes in, one commit or a MeshError comes out.
+ *
+ * The commit expects every record to be as it is in the table now, so one that reaches the store late,
+ * after its caller has given up and written something newer, changes nothing. What is stored is what was
+ * sent, fields of newer versions included.
  */
 
 import type { BundleProofs } from '../mesh/bundle-succession.ts';
 import { MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
-import { type TrustDomain, trustDomainOf } from '../mesh/spiffe-id.ts';
-import type { PublishRequest } from '../wire/generated/isthmus/registry/v1/registry.ts';
+import type { TrustDomain } from '../mesh/spiffe-id.ts';
+import * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
 import {
   decodeRecord,
   decodeRecordId,
-  type ExportSlice,
-  formatRecord,
   idOf,
   type RegistryRecord,
 } from '../wire/registry-records.ts';
+import { checkConfig, configAfter, gatewaysIn } from './admission-config.ts';
+import { checkSlice } from './admission-slice.ts';
+import type { AuditChange } from './audit.ts';
 import { checkBundle } from './bundle-admission.ts';
-import { formatKey } from './keys.ts';
-import { CLUSTER_RECORDS_MAX, PUBLISH_BYTES_MAX, PUBLISH_RECORDS_MAX } from './limits.ts';
+import { federationChanges } from './federation-changes.ts';
+import { checkInstance } from './instance-rule.ts';
+import { domainKey, formatKey } from './keys.ts';
+import { PUBLISH_BYTES_MAX, PUBLISH_RECORDS_MAX } from './limits.ts';
+import { checkQuotas, type Stored } from './quotas.ts';
 import type { Commit, Put } from './store.ts';
-import type { Row } from './table-mirror.ts';
+import type { RegistryTable } from './table.ts';
 
 export interface AdmissionContext {
   readonly caller: ClusterName;
   readonly clusterSet: TrustDomain;
-  /** By store key. */
-  readonly rows: ReadonlyMap<string, Row>;
+  readonly table: RegistryTable;
   readonly ownsLease: (leaseId: string) => boolean;
   readonly proofs: BundleProofs;
 }
 
-/** Throws PERMISSION_DENIED, REQUEST_INVALID, LIMIT_EXCEEDED or LEASE_NOT_FOUND. */
-export function admit(request: PublishRequest, context: AdmissionContext): Commit {
-  const { caller, rows } = context;
+export interface Admitted {
+  readonly commit: Commit;
+  /** What it means for the federation. */
+  readonly changes: readonly AuditChange[];
+}
+
+/**
+ * Throws PERMISSION_DENIED, REQUEST_INVALID, LIMIT_EXCEEDED, LEASE_NOT_FOUND or INSTANCE_CONFLICT.
+ */
+export function admit(request: pb.PublishRequest, context: AdmissionContext): Admitted {
+  const { caller, table } = context;
   const count = request.puts.length + request.deletes.length;
   if (count === 0) throw invalid('publish has neither puts nor deletes');
   limit(count, PUBLISH_RECORDS_MAX, 'records in one publish; send several');
-
-  const records = request.puts.map(put => decodeRecord(put, caller));
-  checkRecords(records, context);
-  const puts = records.map((record): Put => {
-    const put = {
-      key: formatKey({ cluster: caller, id: idOf(record) }),
-      value: formatRecord(record),
-    };
-    return record.kind === 'alive' ? { ...put, leaseId: leaseOf(request, context) } : put;
+  checkInstance(table, caller, {
+    instance: request.instance,
+    previous: request.previousInstances,
   });
-  const deletes = request.deletes.map(id => formatKey({ cluster: caller, id: decodeRecordId(id) }));
 
-  const keys = [...puts.map(({ key }) => key), ...deletes];
+  const puts = request.puts.map(message => admitPut(message, request, context));
+  const deletes = request.deletes.map(id => formatKey({ cluster: caller, id: decodeRecordId(id) }));
+  const keys = [...puts.map(({ put }) => put.key), ...deletes];
   const twice = keys.find((key, index) => keys.indexOf(key) !== index);
   if (twice !== undefined) throw invalid(`record "${twice}" occurs twice in one publish`);
-  const bytes = puts.reduce((sum, { value }) => sum + value.length, 0);
+  const bytes = puts.reduce((sum, { put }) => sum + put.value.length, 0);
   limit(bytes, PUBLISH_BYTES_MAX, 'bytes in one publish; send several');
-  if (puts.some(({ key }) => !rows.has(key))) {
-    const others = [...rows].filter(
-      ([key, row]) => row.kind === 'record' && row.cluster === caller && !keys.includes(key),
-    );
-    limit(others.length + puts.length, CLUSTER_RECORDS_MAX, `records of cluster "${caller}"`);
+
+  const records = puts.map(({ record }) => record);
+  checkRecords(records, context);
+  const before = new Map<string, Stored>();
+  for (const [key, { record, entry }] of table.recordsOf(caller)) {
+    before.set(key, { record, bytes: entry.value.length });
   }
-  return { puts, deletes };
+  const after = new Map(before);
+  for (const key of deletes) after.delete(key);
+  for (const { record, put } of puts) after.set(put.key, { record, bytes: put.value.length });
+  if (puts.length > 0) checkQuotas(caller, after.values());
+
+  const domain = domainCommit(context, records, deletes);
+  const touched = [...keys, configKey(caller)];
+  return {
+    commit: {
+      puts: [...puts.map(({ put }) => put), ...domain.puts],
+      deletes: [...deletes, ...domain.deletes],
+      expect: [...new Set(touched), ...domain.keys].map(key => ({
+        key,
+        revision: table.revisionOf(key) ?? 0n,
+      })),
+    },
+    changes: federationChanges(caller, recordsIn(before), recordsIn(after)),
+  };
+}
+
+interface AdmittedPut {
+  readonly record: RegistryRecord;
+  readonly put: Put;
+}
+
+function admitPut(
+  message: pb.Record,
+  request: pb.PublishRequest,
+  context: AdmissionContext,
+): AdmittedPut {
+  const { caller } = context;
+  const record = decodeRecord(message, caller);
+  const put = {
+    key: formatKey({ cluster: caller, id: idOf(record) }),
+    value: pb.Record.encode(message).finish(),
+  };
+  if (record.kind !== 'alive') return { record, put };
+  return { record, put: { ...put, leaseId: leaseOf(request, context) } };
 }
 
 function checkRecords(records: readonly RegistryRecord[], context: AdmissionContext): void {
-  const trustDomain = trustDomainAfter(records, context);
+  const config = configAfter(records, context);
+  const gateways = gatewaysIn(context.table);
   for (const record of records) {
     switch (record.kind) {
+      case 'config':
+        checkConfig(record.config, context, gateways);
+        break;
       case 'bundle':
-        checkBundle(record.bundle, { ...context, trustDomain: trustDomain() });
+        checkBundle(record.bundle, { ...context, trustDomain: config().trustDomain });
         break;
       case 'export-slice':
-        checkSlice(record.slice, trustDomain());
+        checkSlice(record.slice, config(), gateways);
         break;
-      case 'config':
       case 'synced':
       case 'alive':
       case 'trust-acks':
@@ -85,56 +136,35 @@ function checkRecords(records: readonly RegistryRecord[], context: AdmissionCont
   }
 }
 
-/** The caller's trust domain once this publish is applied; asking throws while it has none. */
-function trustDomainAfter(
+/** A cluster's config and its claim of a trust domain come and go together. */
+function domainCommit(
+  { caller, table }: AdmissionContext,
   records: readonly RegistryRecord[],
-  context: AdmissionContext,
-): () => TrustDomain {
-  const { caller, rows } = context;
-  const row = rows.get(formatKey({ cluster: caller, id: { kind: 'config' } }));
-  const stored = row?.kind === 'record' ? row.record : undefined;
-  let trustDomain = stored?.kind === 'config' ? stored.config.trustDomain : undefined;
+  deletes: readonly string[],
+): { readonly puts: readonly Put[]; readonly deletes: readonly string[]; readonly keys: string[] } {
   for (const record of records) {
     if (record.kind !== 'config') continue;
-    const { config } = record;
-    if (config.name !== caller) {
-      throw denied(`config is of cluster "${config.name}", the certificate is of "${caller}"`);
-    }
-    if (trustDomain !== undefined && trustDomain !== config.trustDomain) {
-      throw denied(
-        `cluster "${caller}" is registered with trust domain "${trustDomain}", not "${config.trustDomain}"; delete its records first`,
-      );
-    }
-    checkUnclaimed(config.trustDomain, context);
-    trustDomain = config.trustDomain;
+    const key = domainKey(record.config.trustDomain);
+    const puts = table.rows.has(key) ? [] : [{ key, value: Buffer.from(caller) }];
+    return { puts, deletes: [], keys: [key] };
   }
-  return () => {
-    if (trustDomain !== undefined) return trustDomain;
-    throw invalid(`cluster "${caller}" has no config record yet; publish that first`);
-  };
+  const stored = table.recordsOf(caller).get(configKey(caller))?.record;
+  if (stored?.kind !== 'config' || !deletes.includes(configKey(caller))) {
+    return { puts: [], deletes: [], keys: [] };
+  }
+  const key = domainKey(stored.config.trustDomain);
+  return { puts: [], deletes: [key], keys: [key] };
 }
 
-function checkUnclaimed(trustDomain: TrustDomain, context: AdmissionContext): void {
-  if (trustDomain === context.clusterSet) {
-    throw denied(`trust domain "${trustDomain}" is the ClusterSet's own; choose another`);
-  }
-  for (const row of context.rows.values()) {
-    if (row.kind !== 'record' || row.record.kind !== 'config') continue;
-    if (row.cluster === context.caller || row.record.config.trustDomain !== trustDomain) continue;
-    throw denied(
-      `trust domain "${trustDomain}" belongs to cluster "${row.cluster}"; choose another`,
-    );
-  }
+function recordsIn(stored: ReadonlyMap<string, Stored>): Map<string, RegistryRecord> {
+  return new Map([...stored].map(([key, { record }]) => [key, record]));
 }
 
-function checkSlice(slice: ExportSlice, own: TrustDomain): void {
-  for (const { workload, spiffeId } of slice.endpoints) {
-    if (trustDomainOf(spiffeId) === own) continue;
-    throw denied(`endpoint "${workload}" has identity "${spiffeId}" outside trust domain "${own}"`);
-  }
+function configKey(cluster: ClusterName): string {
+  return formatKey({ cluster, id: { kind: 'config' } });
 }
 
-function leaseOf({ leaseId }: PublishRequest, context: AdmissionContext): string {
+function leaseOf({ leaseId }: pb.PublishRequest, context: AdmissionContext): string {
   if (leaseId === '') throw invalid('an alive record needs a lease; grant one first');
   if (context.ownsLease(leaseId)) return leaseId;
   throw leaseNotFound(leaseId);
@@ -154,8 +184,4 @@ function limit(found: number, max: number, what: string): void {
 
 function invalid(message: string): MeshError {
   return new MeshError('REQUEST_INVALID', message);
-}
-
-function denied(message: string): MeshError {
-  return new MeshError('PERMISSION_DENIED', message);
 }

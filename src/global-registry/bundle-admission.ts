@@ -16,15 +16,14 @@ import type { BundleRecord } from '../wire/registry-records.ts';
 import { parseBundleOffer } from '../wire/signed-statement.ts';
 import { formatIntentKey, formatKey } from './keys.ts';
 import { BUNDLE_RECORD_BYTES_MAX } from './limits.ts';
-import type { Row } from './table-mirror.ts';
+import type { RegistryTable } from './table.ts';
 
 export interface BundlePlace {
   readonly caller: ClusterName;
   /** As its config says. */
   readonly trustDomain: TrustDomain;
   readonly clusterSet: TrustDomain;
-  /** By store key. */
-  readonly rows: ReadonlyMap<string, Row>;
+  readonly table: RegistryTable;
   readonly proofs: BundleProofs;
 }
 
@@ -55,11 +54,11 @@ function readable(record: BundleRecord): BundleOffer {
 }
 
 /** The version in the table. A cluster that was ever restored may start again from its membership. */
-function heldBundle({ caller, trustDomain, rows }: BundlePlace): HeldBundle | undefined {
-  const row = rows.get(formatKey({ cluster: caller, id: { kind: 'bundle' } }));
+function heldBundle({ caller, trustDomain, table }: BundlePlace): HeldBundle | undefined {
+  const row = table.rows.get(formatKey({ cluster: caller, id: { kind: 'bundle' } }));
   if (row?.kind !== 'record' || row.record.kind !== 'bundle') return undefined;
   const signed = readable(row.record.bundle).current;
   if (signed.bundle.trustDomain !== trustDomain) return undefined;
-  const restored = rows.has(formatIntentKey(revocationKey(caller)));
+  const restored = table.rows.has(formatIntentKey(revocationKey(caller)));
   return { signed, successor: restored ? 'membership' : 'roots' };
 }

@@ -5,23 +5,24 @@
  * one, and one that has fallen off the end is told so and starts over from a full copy.
  */
 
-import type { Revision, StoreEvent } from './store.ts';
+import type { StoreEvent } from './store.ts';
 
-export interface HistoryBounds {
+export interface HistoryBounds<R> {
   readonly revisionsMax: number;
   readonly bytesMax: number;
+  readonly bytesOf: (revision: R) => number;
 }
 
-export class ChangeHistory {
-  readonly #bounds: HistoryBounds;
-  readonly #revisions: Revision[] = [];
+export class ChangeHistory<R extends { readonly revision: bigint }> {
+  readonly #bounds: HistoryBounds<R>;
+  readonly #revisions: R[] = [];
   readonly #waiting = new Set<() => void>();
   #bytes = 0;
   /** Everything after this revision is held. */
   #floor: bigint;
   #closed = false;
 
-  constructor(floor: bigint, bounds: HistoryBounds) {
+  constructor(floor: bigint, bounds: HistoryBounds<R>) {
     this.#floor = floor;
     this.#bounds = bounds;
   }
@@ -32,33 +33,35 @@ export class ChangeHistory {
   }
 
   /** Revisions ascend. */
-  push(revision: Revision): void {
+  push(revision: R): void {
     this.#revisions.push(revision);
-    this.#bytes += bytesOf(revision.events);
+    this.#bytes += this.#bounds.bytesOf(revision);
     while (
       this.#revisions.length > this.#bounds.revisionsMax ||
       (this.#bytes > this.#bounds.bytesMax && this.#revisions.length > 1)
     ) {
       const forgotten = this.#revisions.shift();
       if (forgotten === undefined) break;
-      this.#bytes -= bytesOf(forgotten.events);
+      this.#bytes -= this.#bounds.bytesOf(forgotten);
       this.#floor = forgotten.revision;
     }
     this.#wake();
   }
 
   /** What followed a revision, possibly nothing; undefined when part of it is forgotten or unknown. */
-  after(revision: bigint): readonly Revision[] | undefined {
+  after(revision: bigint): readonly R[] | undefined {
     if (this.#closed || revision < this.#floor || revision > this.latest) return undefined;
     let from = this.#revisions.length;
     while (from > 0 && (this.#revisions[from - 1]?.revision ?? 0n) > revision) from--;
     return this.#revisions.slice(from);
   }
 
-  /** Resolves at the next push, close or abort. */
-  changed(signal: AbortSignal): Promise<void> {
+  /** Resolves at the next push, at close, on abort, or after `ms`. */
+  changed(signal: AbortSignal, ms?: number): Promise<void> {
     return new Promise(resolve => {
+      const timer = ms === undefined ? undefined : setTimeout(() => done(), ms);
       const done = (): void => {
+        clearTimeout(timer);
         this.#waiting.delete(done);
         signal.removeEventListener('abort', done);
         resolve();

@@ -45,10 +45,23 @@ export interface Publication {
   readonly deletes: readonly RecordId[];
   /** Needed with an `alive` record, which dies with the lease; other records ignore it. */
   readonly leaseId?: string;
+  /** The view it was decided on: if a record of it has changed since, REVISION_CONFLICT. */
+  readonly asOf?: WatchPosition;
+  /** The publishing process, and those it takes over from; see docs/decisions/0040. */
+  readonly instance?: string;
+  readonly previousInstances?: readonly string[];
 }
 
-/** A registry answers a watch at once; one that does not is hung. */
+/** What the registry tells a cluster about its own records. */
+export interface Notice {
+  readonly kind: string;
+  readonly subject: string;
+  readonly message: string;
+}
+
+/** A registry answers a watch at once, and then says something every few seconds; one that does not is hung. */
 const FIRST_UPDATE_MS = 5_000;
+const SILENCE_MS_MAX = 30_000;
 
 /** Failures of one registry process, which another one may not share. */
 const TRY_NEXT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -60,11 +73,15 @@ const TRY_NEXT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 export class RegistryClient {
   readonly #options: RegistryClientOptions;
+  readonly #reader: UpdateReader;
   #preferred = 0;
   #channel: RpcChannel | undefined;
 
   constructor(options: RegistryClientOptions) {
     this.#options = options;
+    this.#reader = new UpdateReader(error =>
+      options.log.warn({ error }, 'registry record left out: it cannot be read'),
+    );
   }
 
   /** The registry may grant less or more than asked for; `ttlMs` is what counts. */
@@ -72,9 +89,17 @@ export class RegistryClient {
     return this.#unary(RegistryDefinition.methods.grantLease, { ttlMs });
   }
 
-  /** Throws LEASE_NOT_FOUND once the lease is gone: grant a new one and publish `alive` again. */
-  async keepAlive(leaseId: string): Promise<void> {
-    await this.#unary(RegistryDefinition.methods.keepAlive, { leaseId });
+  /**
+   * `applied` is how far the caller's view has come. Resolves to what the cluster's operators should
+   * know. Throws LEASE_NOT_FOUND once the lease is gone: grant a new one and publish `alive` again.
+   */
+  async keepAlive(leaseId: string, applied?: WatchPosition): Promise<readonly Notice[]> {
+    const { notices } = await this.#unary(RegistryDefinition.methods.keepAlive, {
+      leaseId,
+      appliedRevision: applied?.revision ?? 0n,
+      appliedStoreId: applied?.storeId ?? '',
+    });
+    return notices.map(({ kind, subject, message }) => ({ kind, subject, message }));
   }
 
   /** Applies everything in one transaction or nothing. At most PUBLISH_RECORDS_MAX records a call. */
@@ -83,14 +108,18 @@ export class RegistryClient {
       puts: publication.puts.map(encodeRecord),
       deletes: publication.deletes.map(encodeRecordId),
       leaseId: publication.leaseId ?? '',
+      asOfRevision: publication.asOf?.revision ?? 0n,
+      asOfStoreId: publication.asOf?.storeId ?? '',
+      instance: publication.instance ?? '',
+      previousInstances: [...(publication.previousInstances ?? [])],
     });
     return revision;
   }
 
   /**
-   * Yields at once (a replace-all, or the changes after `from`, perhaps none), then on every change.
-   * Ends on abort; throws when the stream breaks or the registry does not answer. The next watch goes to
-   * the next address.
+   * Yields at once (a replace-all, or the changes after `from`, perhaps none), then on every change, and a
+   * heartbeat every few seconds. Ends on abort; throws when the stream breaks or the registry is silent.
+   * The next watch goes to the next address.
    */
   async *watch(
     from: WatchPosition | undefined,
@@ -102,28 +131,31 @@ export class RegistryClient {
     const abort = (): void => stop.abort();
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
-    const firstUpdate = setTimeout(abort, FIRST_UPDATE_MS);
-    const reader = new UpdateReader(error =>
-      this.#options.log.warn({ error }, 'registry record left out: it cannot be read'),
-    );
+    let silence = setTimeout(abort, FIRST_UPDATE_MS);
+    this.#reader.restart();
     try {
-      const request = { resumeRevision: from?.revision ?? 0n, storeId: from?.storeId ?? '' };
+      const request = {
+        resumeRevision: from?.revision ?? 0n,
+        storeId: from?.storeId ?? '',
+        heartbeats: true,
+      };
       const { watch } = RegistryDefinition.methods;
       for await (const message of channel.serverStream(watch, request, stop.signal)) {
-        clearTimeout(firstUpdate);
-        const update = reader.read(message);
+        clearTimeout(silence);
+        silence = setTimeout(abort, SILENCE_MS_MAX);
+        const update = this.#reader.read(message);
         if (update !== undefined) yield update;
       }
       if (!signal.aborted) {
         throw new MeshError(
           'PEER_UNAVAILABLE',
-          `registry "${formatAddress(address)}" ended the watch or never answered it`,
+          `registry "${formatAddress(address)}" ended the watch or fell silent`,
         );
       }
     } finally {
       // Also when the reader left because of what it was told: another registry may know better.
       if (!signal.aborted) this.#moveOn(address);
-      clearTimeout(firstUpdate);
+      clearTimeout(silence);
       signal.removeEventListener('abort', abort);
       channel.close();
     }

@@ -27,8 +27,8 @@ import { type IntentTable, listIntents, putIntent } from './intents.ts';
 
 export interface ClusterRevocationsOptions {
   readonly table: IntentTable;
-  /** The ClusterSet's. */
-  readonly roots: TrustBundle;
+  /** The ClusterSet's, asked each time: they are renewed. */
+  readonly roots: () => TrustBundle;
   /** Undefined where this process has no issuer. */
   readonly signer: StatementSigner | undefined;
   readonly log: Logger;
@@ -43,14 +43,15 @@ export class ClusterRevocations {
 
   constructor(options: ClusterRevocationsOptions) {
     this.#options = options;
-    this.bundles.put(options.roots.trustDomain, options.roots);
+    const roots = options.roots();
+    this.bundles.put(roots.trustDomain, roots);
   }
 
   /** Follows the table, whichever registry process wrote to it. */
   async run(signal: AbortSignal): Promise<void> {
     const { mirror } = this.#options.table;
     while (!signal.aborted && !mirror.stopped) {
-      this.#refresh();
+      this.refresh();
       await mirror.changed(signal);
     }
   }
@@ -73,7 +74,8 @@ export class ClusterRevocations {
     reason: string,
     by: string,
   ): Promise<number> {
-    const { table, roots, signer, log, now } = this.#options;
+    const { table, signer, log, now } = this.#options;
+    const roots = this.#options.roots();
     if (signer === undefined) {
       throw new MeshError(
         'REQUEST_INVALID',
@@ -103,8 +105,9 @@ export class ClusterRevocations {
     return issuedAtMs;
   }
 
-  #refresh(): void {
-    const { roots } = this.#options;
+  /** The table or the roots have changed. */
+  refresh(): void {
+    const roots = this.#options.roots();
     const revoked = this.#statements()
       .filter(each => each.revoked)
       .map(each => memberId(roots.trustDomain, each.cluster))
@@ -113,7 +116,8 @@ export class ClusterRevocations {
   }
 
   #statements(): ClusterRevocation[] {
-    const { table, roots, log, now } = this.#options;
+    const { table, log, now } = this.#options;
+    const roots = this.#options.roots();
     return listIntents(table.mirror).flatMap(({ intent }) => {
       if (intent.kind !== 'cluster-revocation') return [];
       try {

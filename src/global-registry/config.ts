@@ -1,7 +1,10 @@
 /** The registry's configuration file (`clusters/registry.yaml` is an example). */
 
 import * as v from 'valibot';
+import { addressScope } from '../mesh/address-scope.ts';
 import { address, object, trustDomain } from '../runtime/config.ts';
+
+const path = () => v.pipe(v.string(), v.nonEmpty('must be the path of a file'));
 
 export const registryConfigSchema = object({
   clusterSet: trustDomain(),
@@ -23,10 +26,20 @@ export const registryConfigSchema = object({
   store: v.variant('kind', [
     /** In this process, under `<stateDir>/store`. */
     object({ kind: v.literal('embedded') }),
-    object({
-      kind: v.literal('etcd'),
-      endpoints: v.pipe(v.array(address()), v.minLength(1, 'must name at least one endpoint')),
-    }),
+    v.pipe(
+      object({
+        kind: v.literal('etcd'),
+        endpoints: v.pipe(v.array(address()), v.minLength(1, 'must name at least one endpoint')),
+        /** PEM files, relative to this file. */
+        tls: v.optional(object({ ca: path(), cert: path(), key: path() })),
+      }),
+      // Whoever reaches etcd can read and change everything, whatever its own access control says.
+      v.check(
+        ({ endpoints, tls }) =>
+          tls !== undefined || endpoints.every(({ host }) => addressScope(host) === 'loopback'),
+        'must have tls: etcd on another machine is reached over the network',
+      ),
+    ),
   ]),
 });
 

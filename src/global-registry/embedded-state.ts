@@ -29,6 +29,8 @@ export interface StateImage {
     value: string,
     revision: string,
     leaseId: string | null,
+    /** Absent in what earlier versions wrote. */
+    created?: string,
   ])[];
 }
 
@@ -92,11 +94,12 @@ export class EmbeddedState {
       storeId: this.storeId,
       revision: String(this.revision),
       leases: [...this.leases],
-      entries: [...this.entries.values()].map(({ key, value, revision, leaseId }) => [
+      entries: [...this.entries.values()].map(({ key, value, revision, leaseId, created }) => [
         key,
         Buffer.from(value).toString('base64'),
         String(revision),
         leaseId ?? null,
+        String(created),
       ]),
     };
   }
@@ -105,12 +108,13 @@ export class EmbeddedState {
     this.storeId = image.storeId;
     this.revision = BigInt(image.revision);
     for (const [leaseId, ttlMs] of image.leases) this.leases.set(leaseId, ttlMs);
-    for (const [key, value, revision, leaseId] of image.entries) {
+    for (const [key, value, revision, leaseId, created] of image.entries) {
       const bytes = Buffer.from(value, 'base64');
       this.entries.set(key, {
         key,
         value: bytes,
         revision: BigInt(revision),
+        created: BigInt(created ?? revision),
         leaseId: leaseId ?? undefined,
       });
     }
@@ -127,7 +131,8 @@ export class EmbeddedState {
     const events: StoreEvent[] = [];
     for (const [key, value, leaseId] of puts) {
       const bytes = Buffer.from(value, 'base64');
-      const entry = { key, value: bytes, revision, leaseId: leaseId ?? undefined };
+      const created = this.entries.get(key)?.created ?? revision;
+      const entry = { key, value: bytes, revision, created, leaseId: leaseId ?? undefined };
       this.entries.set(key, entry);
       events.push({ kind: 'put', entry });
     }

@@ -10,7 +10,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { MeshError } from '../mesh/errors.ts';
 import type { Logger } from '../runtime/log.ts';
-import { ChangeHistory } from './change-history.ts';
+import { bytesOf, ChangeHistory } from './change-history.ts';
 import { type OpenedFiles, openEmbeddedFiles } from './embedded-files.ts';
 import type { StateRecord } from './embedded-state.ts';
 import {
@@ -19,7 +19,7 @@ import {
   JOURNAL_BYTES_MAX,
   LEASE_STALL_MS_MAX,
 } from './limits.ts';
-import type { Commit, RegistryStore, Revision, Snapshot, StoreLease } from './store.ts';
+import type { Commit, Index, RegistryStore, Revision, Snapshot, StoreLease } from './store.ts';
 
 /** Time that never jumps. */
 export interface Timers {
@@ -58,7 +58,7 @@ class EmbeddedStore implements RegistryStore {
   readonly #journalBytesMax: number;
   readonly #files: OpenedFiles['files'];
   readonly #state: OpenedFiles['state'];
-  readonly #history: ChangeHistory;
+  readonly #history: ChangeHistory<Revision>;
   readonly #expiries = new Map<string, number>();
   #cancelTimer: (() => void) | undefined;
   #closed = false;
@@ -73,6 +73,7 @@ class EmbeddedStore implements RegistryStore {
     this.#history = new ChangeHistory(first === undefined ? state.revision : first.revision - 1n, {
       revisionsMax: options.historyRevisionsMax ?? HISTORY_REVISIONS_MAX,
       bytesMax: HISTORY_BYTES_MAX,
+      bytesOf: ({ events }) => bytesOf(events),
     });
     for (const revision of recent) this.#history.push(revision);
   }
@@ -112,7 +113,12 @@ class EmbeddedStore implements RegistryStore {
     const { storeId, revision } = this.#state;
     const entries = [...this.#state.entries.values()].filter(({ key }) => key.startsWith(prefix));
     await this.#files.flushed();
-    return { storeId, revision, entries };
+    return { storeId, term: 0n, revision, entries };
+  }
+
+  async index(prefix: string): Promise<Index> {
+    const { entries, ...position } = await this.snapshot(prefix);
+    return { ...position, revisions: new Map(entries.map(each => [each.key, each.revision])) };
   }
 
   async *watch(

@@ -9,6 +9,7 @@
  * only a call that never left is tried at the next endpoint.
  */
 
+import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import {
   Etcd3,
   EtcdLeaseInvalidError,
@@ -21,15 +22,23 @@ import {
 } from 'etcd3';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
 import { isMeshError, MeshError, messageOf } from '../mesh/errors.ts';
-import { ETCD_CALL_MS_MAX, ETCD_MESSAGE_BYTES_MAX, ETCD_PAGE_KEYS } from './limits.ts';
+import type { EtcdTls } from './etcd-tls.ts';
+import {
+  ETCD_CALL_MS_MAX,
+  ETCD_INDEX_PAGE_KEYS,
+  ETCD_MESSAGE_BYTES_MAX,
+  ETCD_PAGE_KEYS,
+} from './limits.ts';
 import type {
   Commit,
+  Index,
   RegistryStore,
   Revision,
   Snapshot,
   StoreEntry,
   StoreEvent,
   StoreLease,
+  StorePosition,
 } from './store.ts';
 
 export class EtcdStore implements RegistryStore {
@@ -39,11 +48,13 @@ export class EtcdStore implements RegistryStore {
   /** Of the last snapshot; a stream from any other cluster continues nothing. */
   #storeId: string | undefined;
 
-  constructor(endpoints: readonly SocketAddress[]) {
-    const hosts = endpoints.map(endpoint => `http://${formatAddress(endpoint)}`);
+  constructor(endpoints: readonly SocketAddress[], tls?: EtcdTls) {
+    const scheme = tls === undefined ? 'http' : 'https';
+    const hosts = endpoints.map(endpoint => `${scheme}://${formatAddress(endpoint)}`);
     this.#where = `etcd at ${hosts.join(', ')}`;
     this.#etcd = new Etcd3({
       hosts,
+      ...(tls === undefined ? {} : { credentials: credentialsOf(tls) }),
       grpcOptions: {
         'grpc.max_receive_message_length': ETCD_MESSAGE_BYTES_MAX,
         // A frozen etcd or a dead link is found in 9 s. etcd closes connections that ping faster than 5 s.
@@ -109,22 +120,40 @@ export class EtcdStore implements RegistryStore {
 
   /** Pages of one revision, from a quorum. */
   async snapshot(prefix: string): Promise<Snapshot> {
-    const entries: StoreEntry[] = [];
+    const { kvs, ...position } = await this.#range(prefix, { limit: ETCD_PAGE_KEYS });
+    this.#storeId = position.storeId;
+    return { ...position, entries: kvs.map(entryOf) };
+  }
+
+  /** From a quorum too: a member that has been left alone does not answer. */
+  async index(prefix: string): Promise<Index> {
+    const page = { limit: ETCD_INDEX_PAGE_KEYS, keys_only: true };
+    const { kvs, ...position } = await this.#range(prefix, page);
+    const revisions = kvs.map(kv => [kv.key.toString(), BigInt(kv.mod_revision)] as const);
+    return { ...position, revisions: new Map(revisions) };
+  }
+
+  async #range(
+    prefix: string,
+    page: { readonly limit: number; readonly keys_only?: boolean },
+  ): Promise<StorePosition & { readonly kvs: readonly IKeyValue[] }> {
+    const kvs: IKeyValue[] = [];
     const range_end = prefixEnd(prefix);
     let key = Buffer.from(prefix);
-    let at: { readonly storeId: string; readonly revision: bigint } | undefined;
+    let at: StorePosition | undefined;
     for (;;) {
-      const revision = String(at?.revision ?? 0n);
-      const request = { key, range_end, limit: ETCD_PAGE_KEYS, revision };
-      const page = await this.#call(() => this.#etcd.kv.range(request));
-      at ??= { storeId: page.header.cluster_id, revision: BigInt(page.header.revision) };
-      entries.push(...page.kvs.map(entryOf));
-      const last = page.kvs.at(-1);
-      if (!page.more || last === undefined) break;
+      const request = { key, range_end, revision: String(at?.revision ?? 0n), ...page };
+      const { header, kvs: found, more } = await this.#call(() => this.#etcd.kv.range(request));
+      at ??= {
+        storeId: header.cluster_id,
+        term: BigInt(header.raft_term),
+        revision: BigInt(header.revision),
+      };
+      kvs.push(...found);
+      const last = found.at(-1);
+      if (!more || last === undefined) return { ...at, kvs };
       key = Buffer.concat([last.key, Buffer.from([0])]);
     }
-    this.#storeId = at.storeId;
-    return { ...at, entries };
   }
 
   async *watch(
@@ -132,7 +161,8 @@ export class EtcdStore implements RegistryStore {
     afterRevision: bigint,
     signal: AbortSignal,
   ): AsyncGenerator<Revision, void> {
-    const stream = await this.#call(() => this.#etcd.watchClient.watch());
+    const options = { interceptors: [requireLeader] };
+    const stream = await this.#call(() => this.#etcd.watchClient.watch(options));
     const cancel = (): void => hangUp(stream);
     const unanswered = setTimeout(cancel, ETCD_CALL_MS_MAX);
     signal.addEventListener('abort', cancel, { once: true });
@@ -205,6 +235,10 @@ export class EtcdStore implements RegistryStore {
   }
 }
 
+function credentialsOf({ ca, cert, key }: EtcdTls): NonNullable<IOptions['credentials']> {
+  return { rootCertificate: ca, certChain: cert, privateKey: key };
+}
+
 type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
 type Attempt = (context: { readonly signal: AbortSignal }) => unknown;
 
@@ -230,6 +264,15 @@ function nextHostUnlessSent(hosts: number): Policy {
   });
 }
 
+/** A member that has lost its leader ends the watch, instead of being silent for as long as that lasts. */
+const requireLeader: Interceptor = (options, nextCall) =>
+  new InterceptingCall(nextCall(options), {
+    start: (metadata, listener, next) => {
+      metadata.set('hasleader', 'true');
+      next(metadata, listener);
+    },
+  });
+
 /** etcd3's streams are grpc-js streams; its typings leave out that they can be iterated. */
 function messagesOf<T>(stream: object): AsyncIterable<T> {
   return stream as AsyncIterable<T>;
@@ -241,11 +284,12 @@ function hangUp(stream: { end(): void; cancel(): void }): void {
   stream.cancel();
 }
 
-function entryOf({ key, value, mod_revision, lease }: IKeyValue): StoreEntry {
+function entryOf({ key, value, mod_revision, create_revision, lease }: IKeyValue): StoreEntry {
   return {
     key: key.toString(),
     value,
     revision: BigInt(mod_revision),
+    created: BigInt(create_revision),
     leaseId: lease === '0' ? undefined : lease,
   };
 }

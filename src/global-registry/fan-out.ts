@@ -2,26 +2,43 @@
  * One subscriber's view of the mirror, as the messages of its stream.
  *
  * A subscriber is a revision and nothing else: what it has not read yet waits in the mirror's history,
- * which is bounded and shared. When it falls off the end of that, it is sent the whole table again.
+ * which is bounded and shared. When it falls off the end of that, it is sent the whole table again. It
+ * is sent what it may see: a row that it may see no longer is deleted for it, one that it may see now
+ * is new.
  */
 
 import { MeshError } from '../mesh/errors.ts';
+import type { ClusterName } from '../mesh/names.ts';
 import * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
 import { encodeRecordId, type WatchPosition } from '../wire/registry-records.ts';
-import { parseKey, type TableKey } from './keys.ts';
-import { REPLACE_ALL_PART_BYTES } from './limits.ts';
-import type { Revision, StoreEntry } from './store.ts';
-import type { TableMirror } from './table-mirror.ts';
+import { sharedKey } from './keys.ts';
+import { REPLACE_ALL_PART_BYTES, RESUME_AHEAD_MS_MAX, WATCH_HEARTBEAT_MS } from './limits.ts';
+import type { Row } from './table.ts';
+import { sees, type TableChange } from './table.ts';
+import type { TableMirror, TableRevision } from './table-mirror.ts';
 
-/** Answers at once, then on every change, until aborted. Throws STORE_UNAVAILABLE before the first snapshot. */
+export interface Subscription {
+  readonly mirror: TableMirror;
+  readonly reader: ClusterName;
+  readonly from: WatchPosition | undefined;
+  /** Whether the reader wants to be told regularly what it should hold. */
+  readonly heartbeats: boolean;
+  /** It asked to resume, and is sent the whole table instead. */
+  readonly onResync: () => void;
+}
+
+/**
+ * Answers at once, then on every change, until aborted. Throws STORE_UNAVAILABLE before the first
+ * snapshot, and when the subscriber has seen more of this store than this process.
+ */
 export async function* subscribe(
-  mirror: TableMirror,
-  from: WatchPosition | undefined,
+  { mirror, reader, from, heartbeats, onResync }: Subscription,
   signal: AbortSignal,
-  resynced: () => void,
 ): AsyncGenerator<pb.WatchResponse, void> {
   let at = from;
   let answered = false;
+  let { generation } = mirror;
+  if (from !== undefined) await catchUp(mirror, from, signal);
   while (!signal.aborted && !mirror.stopped) {
     const storeId = mirror.storeId;
     if (storeId === undefined) {
@@ -30,72 +47,116 @@ export async function* subscribe(
         `the registry has not read its store yet: ${mirror.outage ?? 'starting'}`,
       );
     }
-    const missed = at === undefined ? undefined : mirror.after(at.storeId, at.revision);
+    const missed: readonly TableRevision[] | undefined =
+      at === undefined || generation !== mirror.generation
+        ? undefined
+        : mirror.after(at.storeId, at.revision);
     if (missed === undefined) {
-      if (at !== undefined) resynced();
+      if (at !== undefined) onResync();
       at = { storeId, revision: mirror.revision };
+      ({ generation } = mirror);
       yield* wholeTable(
         at,
-        [...mirror.rows.values()].map(({ entry }) => entry),
+        [...mirror.rows.values()].filter(row => sees(reader, row)),
       );
-    } else if (missed.length > 0) {
-      for (const revision of missed) {
-        at = { storeId, revision: revision.revision };
-        yield { ...at, body: { $case: 'changes', value: { changes: changesOf(revision) } } };
-      }
-    } else if (!answered && at !== undefined) {
-      yield { ...at, body: { $case: 'changes', value: { changes: [] } } };
-    } else {
-      await mirror.changed(signal);
+      answered = true;
+      continue;
     }
-    answered = true;
+    for (const [i, { revision, changes }] of missed.entries()) {
+      at = { storeId, revision };
+      const seen = changes.flatMap(change => changeFor(reader, change));
+      // What it may not see needs no message, but its position moves on.
+      if (seen.length === 0 && i < missed.length - 1) continue;
+      yield { ...at, body: { $case: 'changes', value: { changes: seen } } };
+      answered = true;
+    }
+    if (missed.length > 0 || at === undefined) continue;
+    if (!answered) {
+      yield { ...at, body: { $case: 'changes', value: { changes: [] } } };
+      answered = true;
+      continue;
+    }
+    await mirror.changed(signal, heartbeats ? WATCH_HEARTBEAT_MS : undefined);
+    if (heartbeats && !signal.aborted && mirror.revision === at.revision) {
+      const digest = mirror.table.digestFor(reader);
+      yield { ...at, body: { $case: 'heartbeat', value: { digest } } };
+    }
   }
 }
 
-function* wholeTable(
-  at: WatchPosition,
-  entries: readonly StoreEntry[],
-): Generator<pb.WatchResponse> {
+/** Another process may be a moment ahead of this one; one that stays behind has an old store. */
+async function catchUp(
+  mirror: TableMirror,
+  { storeId, revision }: WatchPosition,
+  signal: AbortSignal,
+): Promise<void> {
+  if (storeId !== mirror.storeId || revision <= mirror.revision) return;
+  const deadline = performance.now() + RESUME_AHEAD_MS_MAX;
+  while (mirror.revision < revision && performance.now() < deadline && !signal.aborted) {
+    await mirror.changed(signal, deadline - performance.now());
+  }
+  if (storeId !== mirror.storeId || revision <= mirror.revision || signal.aborted) return;
+  throw new MeshError(
+    'STORE_UNAVAILABLE',
+    `this registry has seen revision ${mirror.revision}, the caller ${revision}; was the store restored from a backup? If its content is to be used from now on, run: isthmus unfreeze`,
+  );
+}
+
+function* wholeTable(at: WatchPosition, rows: readonly Row[]): Generator<pb.WatchResponse> {
   let part: pb.ReplaceAll = { records: [], intents: [], more: true };
   let bytes = 0;
-  for (const entry of entries) {
-    bytes += entry.value.length;
+  for (const row of rows) {
+    bytes += row.entry.value.length;
     if (bytes > REPLACE_ALL_PART_BYTES && part.records.length + part.intents.length > 0) {
       yield { ...at, body: { $case: 'replaceAll', value: part } };
       part = { records: [], intents: [], more: true };
-      bytes = entry.value.length;
+      bytes = row.entry.value.length;
     }
-    const stored = storedOf(entry);
+    const stored = storedOf(row);
     if (stored.$case === 'put') part.records.push(stored.value);
     else part.intents.push(stored.value);
   }
   yield { ...at, body: { $case: 'replaceAll', value: { ...part, more: false } } };
 }
 
-function changesOf({ events }: Revision): pb.Change[] {
-  return events.map(event => {
-    if (event.kind === 'put') return { kind: storedOf(event.entry) };
-    const key = keyOf(event.key);
-    if (key.kind === 'intent') return { kind: { $case: 'deletedIntent', value: key.intent } };
-    const value = { cluster: key.cluster, id: encodeRecordId(key.id) };
-    return { kind: { $case: 'deleted', value } };
-  });
-}
-
-/** The mirror has read the record already; its bytes are passed on as they are. */
-function storedOf({ key, value, revision: modRevision }: StoreEntry): Stored {
-  const parsed = keyOf(key);
-  if (parsed.kind === 'intent') {
-    return { $case: 'putIntent', value: { intent: pb.Intent.decode(value), modRevision } };
+/** None or one. */
+function changeFor(reader: ClusterName, { before, after }: TableChange): pb.Change[] {
+  const saw = sees(reader, before);
+  if (sees(reader, after)) {
+    const same = saw && before.entry.revision === after.entry.revision;
+    return same ? [] : [{ kind: storedOf(after) }];
   }
-  const record = pb.Record.decode(value);
-  return { $case: 'put', value: { cluster: parsed.cluster, record, modRevision } };
+  return saw ? [{ kind: deletedOf(before) }] : [];
 }
 
 type Stored = Extract<pb.Change['kind'], { readonly $case: 'put' | 'putIntent' }>;
 
-function keyOf(key: string): TableKey {
-  const parsed = parseKey(key);
-  if (parsed === undefined) throw new Error(`the mirror let through the key "${key}"`);
-  return parsed;
+/** The mirror has read the record already; its bytes are passed on as they are. */
+function storedOf(row: Row): Stored {
+  const { key, value, revision: modRevision } = row.entry;
+  const known = { modRevision, key: sharedKey(key) };
+  switch (row.kind) {
+    case 'record': {
+      const record = pb.Record.decode(value);
+      return { $case: 'put', value: { cluster: row.cluster, record, ...known } };
+    }
+    case 'intent':
+      return { $case: 'putIntent', value: { intent: pb.Intent.decode(value), ...known } };
+    case 'private':
+      throw new Error(`"${key}" is for registry processes alone`);
+  }
+}
+
+function deletedOf(row: Row): NonNullable<pb.Change['kind']> {
+  switch (row.kind) {
+    case 'record': {
+      const { cluster, id, entry } = row;
+      const value = { cluster, id: encodeRecordId(id), key: sharedKey(entry.key) };
+      return { $case: 'deleted', value };
+    }
+    case 'intent':
+      return { $case: 'deletedIntent', value: row.key };
+    case 'private':
+      throw new Error(`"${row.entry.key}" is for registry processes alone`);
+  }
 }

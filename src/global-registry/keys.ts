@@ -5,18 +5,33 @@
  *     /isthmus/v1/exports/<cluster>/<namespace>/<service>/<slice>
  *     /isthmus/v1/intents/<kind>/<subject>
  *
+ * and, for the registry processes alone:
+ *
+ *     /isthmus/v1/domains/<trust domain>      the cluster that has it
+ *     /isthmus/v1/rivals/<cluster>            a second agent that claimed to be the cluster
+ *     /isthmus/v1/audit/<time>-<random>       one entry of the journal
+ *     /isthmus/v1/epoch                       how often operators have confirmed a rewound store
+ *     /isthmus/v1/tokens/…                    not mirrored: read when it is needed
+ *
  * Every part is a parsed name, so no part can hold a "/" and no two records share a key.
  */
 
 import { type IntentKey, parseIntentKey } from '../mesh/intent.ts';
 import { type ClusterName, isDnsLabel, type Namespace, type ServiceName } from '../mesh/names.ts';
-import type { RecordId } from '../wire/registry-records.ts';
+import type { TrustDomain } from '../mesh/spiffe-id.ts';
+import { type RecordId, tableKey } from '../wire/registry-records.ts';
 
 export const KEY_PREFIX = '/isthmus/v1/';
+export const EPOCH_KEY = `${KEY_PREFIX}epoch`;
+export const AUDIT_PREFIX = `${KEY_PREFIX}audit/`;
+const TOKENS_PREFIX = `${KEY_PREFIX}tokens/`;
+
+export type PrivateTable = 'domains' | 'rivals' | 'audit' | 'epoch';
 
 export type TableKey =
   | ({ readonly kind: 'record' } & RecordKey)
-  | { readonly kind: 'intent'; readonly intent: IntentKey };
+  | { readonly kind: 'intent'; readonly intent: IntentKey }
+  | { readonly kind: 'private'; readonly table: PrivateTable };
 
 export interface RecordKey {
   readonly cluster: ClusterName;
@@ -24,9 +39,7 @@ export interface RecordKey {
 }
 
 export function formatKey({ cluster, id }: RecordKey): string {
-  return id.kind === 'export-slice'
-    ? `${KEY_PREFIX}exports/${cluster}/${id.namespace}/${id.name}/${id.slice}`
-    : `${KEY_PREFIX}clusters/${cluster}/${id.kind}`;
+  return KEY_PREFIX + tableKey(cluster, id);
 }
 
 export function formatIntentKey(intent: IntentKey): string {
@@ -38,10 +51,33 @@ export function clusterPrefixes(cluster: ClusterName): readonly string[] {
   return [`${KEY_PREFIX}clusters/${cluster}/`, `${KEY_PREFIX}exports/${cluster}/`];
 }
 
+export function domainKey(trustDomain: TrustDomain): string {
+  return `${KEY_PREFIX}domains/${trustDomain}`;
+}
+
+export function rivalKey(cluster: ClusterName): string {
+  return `${KEY_PREFIX}rivals/${cluster}`;
+}
+
+/** Sorts by time; `random` tells apart what happened in one millisecond. */
+export function auditKey(atMs: number, random: string): string {
+  return `${AUDIT_PREFIX}${String(atMs).padStart(15, '0')}-${random}`;
+}
+
+/** The part of a key that agents know too; see wire/table-digest.ts. */
+export function sharedKey(key: string): string {
+  return key.slice(KEY_PREFIX.length);
+}
+
+/** Whether the key belongs into the copy that every registry process keeps. */
+export function isMirrored(key: string): boolean {
+  return !key.startsWith(TOKENS_PREFIX);
+}
+
 /** Undefined for a key that is not made here. */
 export function parseKey(key: string): TableKey | undefined {
   if (!key.startsWith(KEY_PREFIX)) return undefined;
-  const [table, ...parts] = key.slice(KEY_PREFIX.length).split('/');
+  const [table, ...parts] = sharedKey(key).split('/');
   switch (table) {
     case 'clusters':
       return recordKey(parts, singleton);
@@ -51,6 +87,12 @@ export function parseKey(key: string): TableKey | undefined {
       const intent = parseIntentKey(parts.join('/'));
       return intent === undefined ? undefined : { kind: 'intent', intent };
     }
+    case 'domains':
+    case 'rivals':
+    case 'audit':
+      return parts.length === 1 && parts[0] !== '' ? { kind: 'private', table } : undefined;
+    case 'epoch':
+      return parts.length === 0 ? { kind: 'private', table } : undefined;
     default:
       return undefined;
   }

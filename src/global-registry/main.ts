@@ -9,7 +9,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     {
       component: 'registry',
       schema: registryConfigSchema,
-      build: async (config, stateDir, log) => (await createRegistry(config, stateDir, log)).tasks,
+      build: async (config, stateDir, log, configFile) =>
+        (await createRegistry(config, stateDir, log, configFile)).tasks,
     },
     argv,
   );

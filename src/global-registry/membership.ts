@@ -14,7 +14,7 @@ import type { CallContext } from '../runtime/rpc-server.ts';
 import { leafIdentity } from '../trust-federation/chain-rules.ts';
 import { parseCertificate } from '../trust-federation/parsed-certificate.ts';
 import { type IntentTable, putIntent } from './intents.ts';
-import { clusterPrefixes, formatIntentKey } from './keys.ts';
+import { clusterPrefixes, domainKey, formatIntentKey, formatKey, rivalKey } from './keys.ts';
 import { PUBLISH_RECORDS_MAX } from './limits.ts';
 import type { Expectation } from './store.ts';
 import type { TableMirror } from './table-mirror.ts';
@@ -69,6 +69,14 @@ export function stillMember(cluster: ClusterName, mirror: TableMirror): Expectat
 /** Ends the membership first, so that nothing is published behind it; returns how many records went. */
 export async function endMembership(table: IntentTable, departure: Departure): Promise<number> {
   await putIntent(table, departure);
+  const { cluster } = departure;
+  const config = table.mirror.table
+    .recordsOf(cluster)
+    .get(formatKey({ cluster, id: { kind: 'config' } }));
+  if (config?.record.kind === 'config') {
+    const domain = domainKey(config.record.config.trustDomain);
+    await table.store.commit({ puts: [], deletes: [domain, rivalKey(cluster)] });
+  }
   let removed = 0;
   // What says that the cluster is there goes first.
   for (const prefix of clusterPrefixes(departure.cluster)) {

@@ -10,7 +10,7 @@ import { MeshError } from '../mesh/errors.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { RpcService } from '../runtime/rpc-server.ts';
 import type { Task } from '../runtime/supervise.ts';
-import type { ClusterSetCredentials } from '../trust-federation/clusterset-authority.ts';
+import type { CredentialsFolder } from '../trust-federation/credentials-folder.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
 import {
@@ -32,7 +32,7 @@ import type { RegistryMetrics } from './metrics.ts';
 export interface MembershipsOptions {
   readonly config: RegistryConfig;
   readonly stateDir: string;
-  readonly credentials: ClusterSetCredentials;
+  readonly credentials: CredentialsFolder;
   readonly table: IntentTable;
   readonly metrics: RegistryMetrics;
   readonly log: Logger;
@@ -56,9 +56,9 @@ export async function createMemberships(options: MembershipsOptions): Promise<Me
   const { config, stateDir, credentials, table, metrics, log, now } = options;
   const { clusterSet } = config;
   const authorityDir = join(stateDir, 'authority');
-  const issuer = await openMembershipIssuer(authorityDir, credentials.roots, now);
+  const issuer = await openMembershipIssuer(authorityDir, credentials.bundle(), now);
   const identity = identityOf(options, issuer);
-  const [root] = credentials.roots.x509Authorities;
+  const [root] = credentials.bundle().x509Authorities;
   const tokens = new JoinTokens({
     store: table.store,
     clusterSet,
@@ -117,17 +117,14 @@ export async function createMemberships(options: MembershipsOptions): Promise<Me
   return { ...built, joinAddress, tasks: [...identity.tasks, listener] };
 }
 
-/** Renewed by the issuer where there is one; else the one that `isthmus init` made, for a year. */
+/** Renewed by the issuer where there is one; else by whoever replaces the files that `isthmus init` made. */
 function identityOf(
   { stateDir, credentials, log, now }: MembershipsOptions,
   issuer: MembershipIssuer | undefined,
 ): { readonly source: SvidSource; readonly tasks: readonly Task[] } {
-  const { svid } = credentials;
-  if (issuer === undefined) {
-    return { source: { current: () => svid, observe: () => () => undefined }, tasks: [] };
-  }
+  if (issuer === undefined) return { source: credentials, tasks: [credentials] };
   const keeper = new IdentityKeeper({
-    initial: svid,
+    initial: credentials.current(),
     obtain: async csr => ({ chain: issuer.issueRegistry(parseCsr(csr).publicKey) }),
     save: renewed => saveSvid(join(stateDir, 'identity'), renewed),
     log,
@@ -137,8 +134,11 @@ function identityOf(
 }
 
 /** A new cluster knows only the root's hash: it is shown the root to recognise it. */
-function withRoot(identity: SvidSource, { roots }: ClusterSetCredentials): SvidSource {
-  const root = roots.x509Authorities.slice(0, 1).map(der => Buffer.from(der));
+function withRoot(identity: SvidSource, credentials: CredentialsFolder): SvidSource {
+  const root = credentials
+    .bundle()
+    .x509Authorities.slice(0, 1)
+    .map(der => Buffer.from(der));
   return {
     current: () => {
       const svid = identity.current();

@@ -6,6 +6,12 @@ import { createMetrics, type MetricsRegistry } from '../runtime/metrics.ts';
 export interface RegistryMetrics {
   readonly registry: MetricsRegistry;
   readonly storeUp: Gauge;
+  /** 1 while the store has gone back and no operator has confirmed it. */
+  readonly frozen: Gauge;
+  /** Times the watch was found to have lost events. */
+  readonly repairs: Counter;
+  /** Agents refused because another one is the cluster already. */
+  readonly rivals: Counter;
   readonly records: Gauge;
   readonly unreadableRecords: Counter;
   readonly subscribers: Gauge;
@@ -26,6 +32,21 @@ export function createRegistryMetrics(): RegistryMetrics {
     storeUp: new Gauge({
       name: 'isthmus_registry_store_up',
       help: '1 while the registry follows its store, 0 while it serves the last known table',
+      registers,
+    }),
+    frozen: new Gauge({
+      name: 'isthmus_registry_frozen',
+      help: '1 while the store has gone back in time and no operator has confirmed it; writes are refused',
+      registers,
+    }),
+    repairs: new Counter({
+      name: 'isthmus_registry_watch_repairs_total',
+      help: 'Times the copy was read anew because the watch had lost events',
+      registers,
+    }),
+    rivals: new Counter({
+      name: 'isthmus_registry_rival_instances_total',
+      help: 'Publishes refused because another live agent is that cluster',
       registers,
     }),
     records: new Gauge({

@@ -6,36 +6,51 @@
 import type { BundleProofs } from '../mesh/bundle-succession.ts';
 import { isMeshError, MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
-import type { TrustDomain } from '../mesh/spiffe-id.ts';
-import type { CallContext, RpcHandlers } from '../runtime/rpc-server.ts';
+import { memberId, type TrustDomain } from '../mesh/spiffe-id.ts';
+import { RateLimit } from '../runtime/rate-limit.ts';
+import type { RpcHandlers } from '../runtime/rpc-server.ts';
 import type {
   PublishRequest,
   RegistryDefinition,
 } from '../wire/generated/isthmus/registry/v1/registry.ts';
-import { admit, leaseNotFound } from './admission.ts';
+import { type Admitted, admit, leaseNotFound } from './admission.ts';
+import type { AuditJournal } from './audit.ts';
 import { subscribe } from './fan-out.ts';
+import type { Importers } from './importers.ts';
 import { formatKey } from './keys.ts';
-import { LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, PUBLISH_VISIBLE_MS_MAX } from './limits.ts';
+import {
+  LEASE_TTL_MS_MAX,
+  LEASE_TTL_MS_MIN,
+  PUBLISH_VISIBLE_MS_MAX,
+  PUBLISHES_BURST_MAX,
+  PUBLISHES_PER_SECOND_MAX,
+} from './limits.ts';
 import { memberOf, requireCurrent, stillMember } from './membership.ts';
 import type { RegistryMetrics } from './metrics.ts';
+import { noticesFor } from './notices.ts';
+import type { Refusals } from './refusals.ts';
 import type { RegistryStore } from './store.ts';
 import type { TableMirror } from './table-mirror.ts';
 
 export interface RegistryServiceOptions {
   readonly store: RegistryStore;
   readonly mirror: TableMirror;
+  readonly journal: AuditJournal;
+  readonly refusals: Refusals;
+  readonly importers: Importers;
   readonly clusterSet: TrustDomain;
   readonly proofs: BundleProofs;
   readonly metrics: RegistryMetrics;
+  readonly now: () => number;
 }
 
 export function registryHandlers(
   options: RegistryServiceOptions,
 ): RpcHandlers<typeof RegistryDefinition> {
-  const { store, mirror, clusterSet, proofs, metrics } = options;
+  const { store, mirror, journal, refusals, importers, clusterSet, metrics, now } = options;
   /** The newest lease of each cluster, which its `alive` record may not carry yet. */
   const granted = new Map<ClusterName, string>();
-  let configTurn: Promise<unknown> = Promise.resolve();
+  const rates = new Map<ClusterName, RateLimit>();
 
   /** Granted by this process, or carried by the record that the caller published through any. */
   const ownsLease = (caller: ClusterName, leaseId: string): boolean => {
@@ -43,34 +58,42 @@ export function registryHandlers(
     return granted.get(caller) === leaseId || mirror.rows.get(key)?.entry.leaseId === leaseId;
   };
 
-  const publish = async (request: PublishRequest, context: CallContext): Promise<bigint> => {
-    const { cluster: caller } = memberOf(context, clusterSet, mirror);
+  const publish = async (request: PublishRequest, caller: ClusterName): Promise<bigint> => {
+    takeTurn(rates, caller, now);
     if (mirror.outage !== undefined) {
       throw new MeshError('STORE_UNAVAILABLE', `the registry lost its store: ${mirror.outage}`);
     }
-    const commit = admit(request, {
-      caller,
-      clusterSet,
-      rows: mirror.rows,
-      ownsLease: leaseId => ownsLease(caller, leaseId),
-      proofs,
-    });
-    const revision = await store.commit({ ...commit, expect: [stillMember(caller, mirror)] });
+    if (request.asOfStoreId === mirror.storeId) {
+      await mirror.reached(request.asOfRevision, AbortSignal.timeout(PUBLISH_VISIBLE_MS_MAX));
+    }
+    const decide = (): Admitted =>
+      admit(request, {
+        caller,
+        clusterSet,
+        table: mirror.table,
+        ownsLease: leaseId => ownsLease(caller, leaseId),
+        proofs: options.proofs,
+      });
+    const admitted = decide();
+    requireUnchanged(request, admitted, mirror);
+    const who = memberId(clusterSet, caller);
+    let revision: bigint;
+    try {
+      const expect = [...(admitted.commit.expect ?? []), stillMember(caller, mirror)];
+      const commit = journal.into({ ...admitted.commit, expect }, who, admitted.changes);
+      revision = await store.commit(commit);
+    } catch (error) {
+      if (isMeshError(error, 'REVISION_CONFLICT')) {
+        // What came in between may be why this is not allowed any more; then that is the answer.
+        await mirror.changed(AbortSignal.timeout(PUBLISH_VISIBLE_MS_MAX));
+        decide();
+      }
+      throw error;
+    }
+    journal.written(who, admitted.changes);
     // The caller's next publish is judged by a table that holds this one.
     await mirror.reached(revision, AbortSignal.timeout(PUBLISH_VISIBLE_MS_MAX));
     return revision;
-  };
-
-  /** Publishes that claim a trust domain take turns, or two clusters could claim one at once. */
-  const publishInTurn = (request: PublishRequest, context: CallContext): Promise<bigint> => {
-    if (!request.puts.some(({ kind }) => kind?.$case === 'config'))
-      return publish(request, context);
-    const turn = configTurn.then(() => {
-      if (!context.signal.aborted) return publish(request, context);
-      throw new MeshError('DEADLINE_EXCEEDED', 'the caller has gone');
-    });
-    configTurn = turn.catch(() => undefined);
-    return turn;
   };
 
   return {
@@ -83,31 +106,38 @@ export function registryHandlers(
       return lease;
     },
 
-    async keepAlive({ leaseId }, context) {
+    async keepAlive({ leaseId, appliedStoreId, appliedRevision }, context) {
       const { cluster: caller } = memberOf(context, clusterSet, mirror);
+      importers.report(caller, { storeId: appliedStoreId, revision: appliedRevision });
       if (!ownsLease(caller, leaseId)) throw leaseNotFound(leaseId);
-      return store.keepAlive(leaseId);
+      const { ttlMs } = await store.keepAlive(leaseId);
+      return { ttlMs, notices: noticesFor(mirror.table, caller, now()) };
     },
 
     async publish(request, context) {
+      const { cluster: caller } = memberOf(context, clusterSet, mirror);
       try {
-        const revision = await publishInTurn(request, context);
+        const revision = await publish(request, caller);
         metrics.publishes.inc({ result: 'ok' });
         return { revision };
       } catch (error) {
         metrics.publishes.inc({ result: isMeshError(error) ? error.code : 'unexpected' });
+        if (isMeshError(error)) {
+          refusals.note(error, caller, { ...request, address: context.remoteAddress });
+        }
         throw error;
       }
     },
 
-    async *watch({ storeId, resumeRevision }, context) {
+    async *watch({ storeId, resumeRevision, heartbeats }, context) {
       const member = memberOf(context, clusterSet, mirror);
+      const reader = member.cluster;
       const from = resumeRevision === 0n ? undefined : { storeId, revision: resumeRevision };
+      const onResync = (): void => metrics.resyncs.inc();
       metrics.subscribers.inc();
       try {
-        for await (const update of subscribe(mirror, from, context.signal, () =>
-          metrics.resyncs.inc(),
-        )) {
+        const subscription = { mirror, reader, from, heartbeats, onResync };
+        for await (const update of subscribe(subscription, context.signal)) {
           yield update;
           // Told that it has left, a cluster is told nothing more.
           requireCurrent(member, mirror);
@@ -117,4 +147,42 @@ export function registryHandlers(
       }
     },
   };
+}
+
+function takeTurn(
+  rates: Map<ClusterName, RateLimit>,
+  caller: ClusterName,
+  now: () => number,
+): void {
+  const rate =
+    rates.get(caller) ?? new RateLimit(PUBLISHES_PER_SECOND_MAX, PUBLISHES_BURST_MAX, now);
+  rates.set(caller, rate);
+  if (rate.take()) return;
+  throw new MeshError(
+    'LIMIT_EXCEEDED',
+    `cluster "${caller}" publishes more than ${PUBLISHES_PER_SECOND_MAX} times a second; put more records into one publish, or wait`,
+  );
+}
+
+/** What the caller decided on must still be so: its call may have been long on its way. */
+function requireUnchanged(
+  { asOfStoreId, asOfRevision }: PublishRequest,
+  { commit }: Admitted,
+  mirror: TableMirror,
+): void {
+  if (asOfRevision === 0n) return;
+  const since = mirror.after(asOfStoreId, asOfRevision);
+  const keys = new Set(commit.expect?.map(({ key }) => key));
+  const changed = since
+    ?.flatMap(({ changes }) =>
+      changes.map(({ before, after }) => (after ?? before)?.entry.key ?? ''),
+    )
+    .find(key => keys.has(key));
+  if (since !== undefined && changed === undefined) return;
+  throw new MeshError(
+    'REVISION_CONFLICT',
+    since === undefined
+      ? `what happened after revision ${asOfRevision} of store "${asOfStoreId}" is not known here; read the table again and decide anew`
+      : `"${changed ?? ''}" has changed since revision ${asOfRevision}; look at it again and decide anew`,
+  );
 }

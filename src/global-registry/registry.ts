@@ -2,9 +2,9 @@
 
 import { join } from 'node:path';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
-import { MeshError } from '../mesh/errors.ts';
 import { registryId } from '../mesh/spiffe-id.ts';
 import { AdminServer } from '../runtime/admin.ts';
+import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
 import { operatorSocket } from '../runtime/operator-socket.ts';
 import { processFacts } from '../runtime/process-facts.ts';
@@ -13,24 +13,27 @@ import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { anyMember } from '../trust-federation/authorizer.ts';
 import { envelopeProofs } from '../trust-federation/bundle-envelope.ts';
-import {
-  type ClusterSetCredentials,
-  loadMemberCredentials,
-} from '../trust-federation/clusterset-authority.ts';
+import { openCredentials } from '../trust-federation/credentials-folder.ts';
 import { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import { RpcListener } from '../trust-federation/rpc-listener.ts';
 import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
+import { AuditJournal } from './audit.ts';
 import { ClusterRevocations } from './cluster-revocations.ts';
 import type { RegistryConfig } from './config.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import { EtcdStore } from './etcd-store.ts';
+import { loadEtcdTls } from './etcd-tls.ts';
+import { healthService } from './health-service.ts';
+import { Importers } from './importers.ts';
 import { listIntents } from './intents.ts';
 import { describeRecord } from './keys.ts';
-import { CONNECTIONS_MAX, HANDSHAKE_MS_MAX, STOP_GRACE_MS } from './limits.ts';
+import { CONNECTIONS_MAX, HANDSHAKE_MS_MAX, STOP_GRACE_MS, STORE_MARK_DELAY_MS } from './limits.ts';
 import { createMemberships } from './memberships.ts';
 import { createRegistryMetrics } from './metrics.ts';
 import { registryOperatorService } from './operator-service.ts';
+import { Refusals } from './refusals.ts';
 import { registryHandlers } from './registry-service.ts';
+import { formatMark, parseMark } from './rewind.ts';
 import type { RegistryStore } from './store.ts';
 import { TableMirror } from './table-mirror.ts';
 
@@ -47,15 +50,36 @@ export async function createRegistry(
   config: RegistryConfig,
   stateDir: string,
   log: Logger,
+  configFile: string,
   now: () => number = Date.now,
 ): Promise<Registry> {
   const { clusterSet } = config;
   await ensurePrivateDir(stateDir);
-  const credentials = await loadRegistryCredentials(join(stateDir, 'identity'), config);
+  const credentials = await openCredentials({
+    dir: join(stateDir, 'identity'),
+    id: registryId(clusterSet),
+    log,
+  });
   const metrics = createRegistryMetrics();
-  const store = await openStore(config, stateDir, log);
-  const mirror = new TableMirror({ store, log, metrics });
-  const table = { store, mirror };
+  const store = await openStore(config, stateDir, configFile, log);
+  const position: LastKnownGood = new LastKnownGood({
+    path: join(stateDir, 'store-position'),
+    serialise: () => (mirror.mark === undefined ? Buffer.alloc(0) : formatMark(mirror.mark)),
+    delayMs: STORE_MARK_DELAY_MS,
+    log,
+  });
+  const mark = await position.load(parseMark);
+  const mirror: TableMirror = new TableMirror({
+    store,
+    log,
+    metrics,
+    ...(mark === undefined ? {} : { mark }),
+    onMark: () => position.touch(),
+  });
+  const journal = new AuditJournal({ mirror, registry: formatAddress(config.listen), log, now });
+  const refusals = new Refusals({ store, journal, clusterSet, metrics, log, now });
+  const importers = new Importers(mirror, now);
+  const table = { store, mirror, journal };
   const memberships = await createMemberships({
     config,
     stateDir,
@@ -67,20 +91,31 @@ export async function createRegistry(
   });
   const revocations = new ClusterRevocations({
     table,
-    roots: credentials.roots,
+    roots: () => credentials.bundle(),
     signer: memberships.statementSigner,
     log,
     now,
   });
-  const { bundles } = revocations;
-  const proofs = envelopeProofs(bundles, now);
-  const handlers = registryHandlers({ ...table, clusterSet, proofs, metrics });
+  credentials.observe(() => revocations.refresh());
+  const handlers = registryHandlers({
+    ...table,
+    refusals,
+    importers,
+    clusterSet,
+    proofs: envelopeProofs(revocations.bundles, now),
+    metrics,
+    now,
+  });
   const refusedPeers = new RefusedPeers(now);
   const listener = new RpcListener({
     name: 'registry',
     identity: memberships.identity,
-    clients: { bundles, authorize: anyMember(clusterSet) },
-    services: [rpcService(RegistryDefinition, handlers), memberships.renewals],
+    clients: { bundles: revocations.bundles, authorize: anyMember(clusterSet) },
+    services: [
+      rpcService(RegistryDefinition, handlers),
+      memberships.renewals,
+      healthService(mirror),
+    ],
     limits: {
       connectionsMax: CONNECTIONS_MAX,
       handshakeMsMax: HANDSHAKE_MS_MAX,
@@ -97,6 +132,9 @@ export async function createRegistry(
   const admin = new AdminServer({ metrics: metrics.registry, config });
   admin.debug('process', processFacts(stateDir, now));
   admin.ready('store', () => (mirror.storeId === undefined ? mirror.outage : undefined));
+  admin.ready('frozen', () => mirror.frozen);
+  admin.ready('credentials', () => credentials.problem);
+  admin.debug('exports', () => importers.exports());
   admin.debug('records', () => recordsOf(mirror));
   admin.debug('refusals', () => refusedPeers.list());
   admin.debug('intents', () => listIntents(mirror));
@@ -105,11 +143,16 @@ export async function createRegistry(
     storeId: mirror.storeId,
     revision: String(mirror.revision),
     outage: mirror.outage,
+    frozen: mirror.frozen,
   }));
 
   const operator = operatorSocket(
     stateDir,
-    [registryOperatorService(table, log), memberships.operator, revocations.service()],
+    [
+      registryOperatorService({ ...table, log, now }),
+      memberships.operator,
+      revocations.service(),
+    ],
     log,
   );
   admin.debug('operator', () => ({ socket: operator.path }));
@@ -136,35 +179,27 @@ export async function createRegistry(
       },
       { name: 'mirror', run: signal => mirror.run(signal) },
       revocations,
+      position,
       { name: 'admin', run: signal => admin.run(signal) },
       operator,
     ],
   };
 }
 
-async function loadRegistryCredentials(
-  dir: string,
-  { clusterSet }: RegistryConfig,
-): Promise<ClusterSetCredentials> {
-  const credentials = await loadMemberCredentials(dir);
-  const { id } = credentials.svid;
-  if (id === registryId(clusterSet)) return credentials;
-  throw new MeshError(
-    'CERTIFICATE_INVALID',
-    `"${dir}" holds the identity "${id}", the configuration asks for "${registryId(clusterSet)}"; copy the registry's credentials of this ClusterSet there`,
-  );
-}
-
-function openStore(
+async function openStore(
   { store }: RegistryConfig,
   stateDir: string,
+  configFile: string,
   log: Logger,
-): Promise<RegistryStore> | RegistryStore {
+): Promise<RegistryStore> {
   switch (store.kind) {
     case 'embedded':
       return openEmbeddedStore({ dir: join(stateDir, 'store'), log });
     case 'etcd':
-      return new EtcdStore(store.endpoints);
+      return new EtcdStore(
+        store.endpoints,
+        store.tls === undefined ? undefined : await loadEtcdTls(store.tls, configFile),
+      );
   }
 }
 

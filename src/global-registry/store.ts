@@ -28,6 +28,8 @@ export interface RegistryStore {
    */
   commit(commit: Commit): Promise<bigint>;
   snapshot(prefix: string): Promise<Snapshot>;
+  /** The same without the values: what there is, and how new it is. */
+  index(prefix: string): Promise<Index>;
   /**
    * Everything under the prefix that happened after the revision, then what happens. Ends on abort.
    * Throws STORE_UNAVAILABLE when the connection is lost and REVISION_COMPACTED when the history is.
@@ -64,14 +66,27 @@ export interface StoreEntry {
   readonly value: Uint8Array;
   /** Of the last put. */
   readonly revision: bigint;
+  /** Of the first put since the key was last not there. */
+  readonly created: bigint;
   readonly leaseId: string | undefined;
 }
 
-export interface Snapshot {
+/** Where a store stands. */
+export interface StorePosition {
   /** Identity of the key space: a revision means nothing in another one. */
   readonly storeId: string;
+  /** Counts the leaders that etcd has had; neither it nor the revision goes back while a store lives. */
+  readonly term: bigint;
   readonly revision: bigint;
+}
+
+export interface Snapshot extends StorePosition {
   readonly entries: readonly StoreEntry[];
+}
+
+export interface Index extends StorePosition {
+  /** Of each key's last put. */
+  readonly revisions: ReadonlyMap<string, bigint>;
 }
 
 /** What one revision changed. */

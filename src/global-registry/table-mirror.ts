@@ -3,74 +3,89 @@
  *
  * Each connection to the store begins with a snapshot that is compared with the copy, so whatever was
  * missed arrives as one ordinary change. While the store is away the copy stays: an outage must never
- * look like deletions. Records that cannot be read (someone else wrote to the store, or a newer version
- * did) are reported and left as they were.
+ * look like deletions. The watch is not believed to be complete: revisions that do not ascend end it,
+ * and every few seconds the copy is compared with an index read from a quorum (mirror-check.ts). A
+ * store that has gone back in time is not followed at all (rewind.ts).
+ *
+ * Records that cannot be read (someone else wrote to the store, or a newer version did) are reported and
+ * left as they were.
  */
 
-import { messageOf } from '../mesh/errors.ts';
-import type { Intent, IntentKey } from '../mesh/intent.ts';
+import { MeshError, messageOf } from '../mesh/errors.ts';
 import type { Logger } from '../runtime/log.ts';
-import { Backoff, sleep } from '../runtime/supervise.ts';
-import { parseIntent } from '../wire/registry-intents.ts';
-import { parseRecord, type RegistryRecord } from '../wire/registry-records.ts';
-import { bytesOf, ChangeHistory, type HistoryBounds } from './change-history.ts';
-import { KEY_PREFIX, parseKey, type RecordKey } from './keys.ts';
+import { Backoff, sleep, supervise } from '../runtime/supervise.ts';
+import { ChangeHistory, type HistoryBounds } from './change-history.ts';
+import { EPOCH_KEY, isMirrored, KEY_PREFIX } from './keys.ts';
 import {
+  CHECK_MS_MIN,
   HISTORY_BYTES_MAX,
   HISTORY_REVISIONS_MAX,
   PUBLISH_BYTES_MAX,
+  REWIND_SIGHTINGS,
+  STORE_FOLLOWED_MS_MIN,
   STORE_RETRY_MS_FIRST,
   STORE_RETRY_MS_MAX,
 } from './limits.ts';
 import type { RegistryMetrics } from './metrics.ts';
-import type { RegistryStore, Revision, Snapshot, StoreEntry, StoreEvent } from './store.ts';
+import { checkMirror } from './mirror-check.ts';
+import { numberingOf, parseEpoch, rewindOf, type StoreMark } from './rewind.ts';
+import type { RegistryStore, Revision, Snapshot, StoreEvent } from './store.ts';
+import { RegistryTable, type Row, type TableChange } from './table.ts';
 
-export type Row = RecordRow | IntentRow;
-
-export interface RecordRow extends RecordKey {
-  readonly kind: 'record';
-  readonly record: RegistryRecord;
-  readonly entry: StoreEntry;
-}
-
-export interface IntentRow {
-  readonly kind: 'intent';
-  readonly key: IntentKey;
-  readonly intent: Intent;
-  readonly entry: StoreEntry;
+export interface TableRevision {
+  readonly revision: bigint;
+  readonly changes: readonly TableChange[];
 }
 
 export interface TableMirrorOptions {
   readonly store: RegistryStore;
   readonly log: Logger;
   readonly metrics: RegistryMetrics;
-  readonly historyBounds?: HistoryBounds;
+  readonly historyBounds?: Pick<HistoryBounds<TableRevision>, 'revisionsMax' | 'bytesMax'>;
+  /** Default: CHECK_MS_MIN. */
+  readonly checkMsMin?: number;
+  /** How far an earlier process had seen the store. */
+  readonly mark?: StoreMark;
+  /** `mark` has moved on. */
+  readonly onMark?: () => void;
 }
 
 export class TableMirror {
+  readonly table: RegistryTable;
   readonly #options: TableMirrorOptions;
-  readonly #bounds: HistoryBounds;
-  readonly #rows = new Map<string, Row>();
-  #history: ChangeHistory;
+  readonly #bounds: HistoryBounds<TableRevision>;
+  #history: ChangeHistory<TableRevision>;
+  #mark: StoreMark | undefined;
   #storeId: string | undefined;
   #outage: string | undefined = 'not connected yet';
+  #frozen: string | undefined;
+  #sightings = 0;
+  #generation = 0;
   #stopped = false;
 
   constructor(options: TableMirrorOptions) {
+    const { historyBounds, log, metrics } = options;
     this.#options = options;
-    this.#bounds = options.historyBounds ?? {
+    this.#mark = options.mark;
+    this.#bounds = {
       revisionsMax: HISTORY_REVISIONS_MAX,
       bytesMax: HISTORY_BYTES_MAX,
+      ...historyBounds,
+      bytesOf: ({ changes }) => changes.reduce((sum, change) => sum + bytesOf(change), 0),
     };
     this.#history = new ChangeHistory(0n, this.#bounds);
+    this.table = new RegistryTable((error, key) => {
+      metrics.unreadableRecords.inc();
+      log.warn({ error, key: key.slice(0, 300) }, 'record left out: it cannot be read');
+    });
   }
 
   /** By store key. */
   get rows(): ReadonlyMap<string, Row> {
-    return this.#rows;
+    return this.table.rows;
   }
 
-  /** Undefined until the first snapshot has been read. */
+  /** The numbering of its revisions; undefined until the first snapshot has been read. */
   get storeId(): string | undefined {
     return this.#storeId;
   }
@@ -79,9 +94,24 @@ export class TableMirror {
     return this.#history.latest;
   }
 
+  /** Counts the times that readers had to start over: their positions of before mean nothing. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** How far the store has been seen, by this process or one before it. */
+  get mark(): StoreMark | undefined {
+    return this.#mark;
+  }
+
   /** Why the copy may be old, or undefined while it follows the store. */
   get outage(): string | undefined {
     return this.#outage;
+  }
+
+  /** What went back in the store, while no operator has confirmed it. */
+  get frozen(): string | undefined {
+    return this.#frozen;
   }
 
   /** Nothing will change any more; subscribers end their streams. */
@@ -90,13 +120,13 @@ export class TableMirror {
   }
 
   /** What followed a revision of this store; undefined when the reader needs the whole table. */
-  after(storeId: string, revision: bigint): readonly Revision[] | undefined {
+  after(storeId: string, revision: bigint): readonly TableRevision[] | undefined {
     return storeId === this.#storeId ? this.#history.after(revision) : undefined;
   }
 
-  /** Resolves at the next change, on abort, or when the mirror stops. */
-  changed(signal: AbortSignal): Promise<void> {
-    return this.#history.changed(signal);
+  /** Resolves at the next change, on abort, after `ms`, or when the mirror stops. */
+  changed(signal: AbortSignal, ms?: number): Promise<void> {
+    return this.#history.changed(signal, ms);
   }
 
   /** Resolves once the copy holds a revision, on abort, or when the mirror stops. */
@@ -108,15 +138,16 @@ export class TableMirror {
 
   /** Follows the store until aborted; never rejects for a store that is away. */
   async run(signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
     const backoff = new Backoff(STORE_RETRY_MS_FIRST, STORE_RETRY_MS_MAX);
     while (!signal.aborted) {
       const startMs = performance.now();
       try {
         await this.#follow(signal);
       } catch (error) {
-        if (performance.now() - startMs > STORE_RETRY_MS_MAX) backoff.reset();
+        if (performance.now() - startMs > STORE_FOLLOWED_MS_MIN) backoff.reset();
         this.#setOutage(messageOf(error));
-        this.#options.log.warn({ error }, 'lost the store; serving the last known table');
+        log.warn({ error }, 'not following the store; serving the last known table');
         await sleep(backoff.next(), signal);
       }
     }
@@ -125,73 +156,128 @@ export class TableMirror {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    const { store } = this.#options;
+    const { store, log, metrics, checkMsMin = CHECK_MS_MIN } = this.#options;
     const snapshot = await store.snapshot(KEY_PREFIX);
+    this.#accept(snapshot);
     this.#compare(snapshot);
     this.#setOutage(undefined);
-    for await (const revision of store.watch(KEY_PREFIX, snapshot.revision, signal)) {
-      this.#apply(revision);
-    }
+    await supervise(
+      [
+        {
+          name: 'watch',
+          run: async stop => {
+            for await (const revision of store.watch(KEY_PREFIX, snapshot.revision, stop)) {
+              this.#continue(revision);
+            }
+          },
+        },
+        {
+          name: 'check',
+          run: stop => checkMirror({ store, mirror: this, log, metrics, msMin: checkMsMin }, stop),
+        },
+      ],
+      signal,
+    );
   }
 
-  #compare({ storeId, revision, entries }: Snapshot): void {
+  /** Throws STORE_UNAVAILABLE when the store has gone back, once that has been seen for certain. */
+  #accept(snapshot: Snapshot): void {
+    const { storeId, term, revision, entries } = snapshot;
+    const epoch = parseEpoch(entries.find(({ key }) => key === EPOCH_KEY)?.value);
+    const found = { storeId, term, revision, epoch };
+    const rewind = rewindOf(this.#mark, found);
+    if (rewind !== undefined) {
+      // etcd 3.4 can answer with an old revision just after it has been paused (etcd #20418).
+      this.#sightings += 1;
+      if (this.#sightings >= REWIND_SIGHTINGS) this.#setFrozen(rewind);
+      throw new MeshError(
+        'STORE_UNAVAILABLE',
+        `${rewind}; was it restored from a backup? If its content is to be used from now on, run: isthmus unfreeze`,
+      );
+    }
+    this.#sightings = 0;
+    this.#setFrozen(undefined);
+    this.#setMark(found);
+  }
+
+  #compare({ revision, entries }: Snapshot): void {
+    const storeId = this.#mark === undefined ? '' : numberingOf(this.#mark);
+    const sameNumbering = storeId === this.#storeId;
     const events: StoreEvent[] = [];
     const found = new Set<string>();
     for (const entry of entries) {
+      if (!isMirrored(entry.key)) continue;
       found.add(entry.key);
-      if (this.#rows.get(entry.key)?.entry.revision !== entry.revision) {
-        events.push({ kind: 'put', entry });
-      }
+      // Equal revisions of two numberings are a coincidence.
+      const held = sameNumbering && this.table.revisionOf(entry.key) === entry.revision;
+      if (!held) events.push({ kind: 'put', entry });
     }
-    for (const key of this.#rows.keys()) if (!found.has(key)) events.push({ kind: 'delete', key });
-    const resumable = storeId === this.#storeId && revision >= this.revision;
-    if (!resumable || bytesOf(events) > PUBLISH_BYTES_MAX) this.#restart(storeId, revision);
-    this.#apply({ revision, events });
+    for (const key of this.table.keys()) if (!found.has(key)) events.push({ kind: 'delete', key });
+    const resumable =
+      sameNumbering &&
+      (revision > this.revision || (revision === this.revision && events.length === 0));
+    const changes = this.table.apply(events);
+    const bytes = changes.reduce((sum, change) => sum + bytesOf(change), 0);
+    if (!resumable || bytes > PUBLISH_BYTES_MAX) this.#restart(storeId, revision);
+    else if (revision > this.revision) this.#history.push({ revision, changes });
+    this.#count();
   }
 
   /** Another numbering, or more than fits one message: every reader is sent the whole table. */
   #restart(storeId: string, revision: bigint): void {
-    this.#options.log.info({ storeId, revision: String(revision) }, 'reading a new store');
+    this.#options.log.info({ storeId, revision: String(revision) }, 'reading the store anew');
     const previous = this.#history;
+    this.#generation += 1;
     this.#storeId = storeId;
     this.#history = new ChangeHistory(revision, this.#bounds);
     previous.close();
   }
 
-  #apply({ revision, events }: Revision): void {
-    const effective = events.filter(event =>
-      event.kind === 'put' ? this.#put(event.entry) : this.#rows.delete(event.key),
+  /** Throws REVISION_COMPACTED when the watch cannot be the continuation of this copy. */
+  #continue({ revision, events }: Revision): void {
+    if (revision <= this.revision) {
+      throw new MeshError(
+        'REVISION_COMPACTED',
+        `the watch went back from revision ${this.revision} to ${revision}`,
+      );
+    }
+    if (events.some(event => event.kind === 'put' && event.entry.key === EPOCH_KEY)) {
+      throw new MeshError('REVISION_COMPACTED', 'an operator has confirmed the store anew');
+    }
+    const mirrored = events.filter(event =>
+      isMirrored(event.kind === 'put' ? event.entry.key : event.key),
     );
-    if (revision > this.revision) this.#history.push({ revision, events: effective });
-    this.#options.metrics.records.set(this.#rows.size);
+    this.#history.push({ revision, changes: this.table.apply(mirrored) });
+    if (this.#mark !== undefined) this.#setMark({ ...this.#mark, revision });
+    this.#count();
   }
 
-  #put(entry: StoreEntry): boolean {
-    const { log, metrics } = this.#options;
-    try {
-      this.#rows.set(entry.key, parseRow(entry));
-      return true;
-    } catch (error) {
-      metrics.unreadableRecords.inc();
-      log.warn({ error, key: entry.key.slice(0, 300) }, 'record left out: it cannot be read');
-      return false;
-    }
+  #count(): void {
+    this.#options.metrics.records.set(this.table.rows.size);
+  }
+
+  #setMark(mark: StoreMark): void {
+    this.#mark = mark;
+    this.#options.onMark?.();
   }
 
   #setOutage(reason: string | undefined): void {
     this.#outage = reason;
     this.#options.metrics.storeUp.set(reason === undefined ? 1 : 0);
   }
+
+  #setFrozen(reason: string | undefined): void {
+    if (reason !== undefined && this.#frozen === undefined) {
+      this.#options.log.error({ reason }, 'frozen: the store has gone back in time');
+    }
+    this.#frozen = reason;
+    this.#options.metrics.frozen.set(reason === undefined ? 0 : 1);
+  }
 }
 
-function parseRow(entry: StoreEntry): Row {
-  const key = parseKey(entry.key);
-  switch (key?.kind) {
-    case 'record':
-      return { ...key, record: parseRecord(entry.value, key.cluster), entry };
-    case 'intent':
-      return { kind: 'intent', key: key.intent, intent: parseIntent(entry.value), entry };
-    case undefined:
-      throw new Error('the key is none of ours');
-  }
+function bytesOf({ before, after }: TableChange): number {
+  return [before, after].reduce(
+    (sum, row) => sum + (row === undefined ? 0 : row.entry.key.length + row.entry.value.length),
+    0,
+  );
 }

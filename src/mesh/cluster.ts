@@ -13,8 +13,10 @@ import type { TrustBundle } from './trust-bundle.ts';
 
 export interface ClusterConfig {
   readonly name: ClusterName;
-  /** Made anew by each agent process. */
+  /** Made anew by each agent process: two live agents of one cluster have two. */
   readonly instance: string;
+  /** When that process started, by its own clock. */
+  readonly startedMs: number;
   readonly trustDomain: TrustDomain;
   readonly locality: Locality;
   /** Clusters of one network reach each other's sidecars directly; others go through a gateway. */
@@ -22,6 +24,8 @@ export interface ClusterConfig {
   readonly gateways: readonly SocketAddress[];
   /** Version of the software that published the record. */
   readonly version: string;
+  /** What its software can do that not every version can; unknown ones mean nothing to a reader. */
+  readonly capabilities: readonly string[];
 }
 
 export type Freshness =

@@ -14,8 +14,8 @@ export interface EndpointSlice {
 
 export function exportedService(service: LocalService): ExportedService | undefined {
   if (!service.exported) return undefined;
-  const { namespace, name, ports, endpoints } = service;
-  return { namespace, name, ports, endpoints };
+  const { namespace, name, ports, exportTo, endpoints } = service;
+  return { namespace, name, ports, exportTo, endpoints };
 }
 
 /**

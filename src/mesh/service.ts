@@ -37,12 +37,20 @@ export interface Endpoint {
   readonly address: SocketAddress;
 }
 
+/** The clusters that may see an exported service. */
+export type ExportTo = 'all' | readonly ClusterName[];
+
+export function isExportedTo(exportTo: ExportTo, cluster: ClusterName): boolean {
+  return exportTo === 'all' || exportTo.includes(cluster);
+}
+
 export interface LocalService {
   readonly namespace: Namespace;
   readonly name: ServiceName;
   readonly ports: readonly ServicePort[];
   /** MCS ServiceExport: visible to the other clusters of the ClusterSet. */
   readonly exported: boolean;
+  readonly exportTo: ExportTo;
   readonly endpoints: readonly Endpoint[];
 }
 

@@ -18,3 +18,6 @@ export const REVOKED_ROOTS_MAX = 10;
 export const REFUSED_PEERS_MAX = 100;
 /** A JWT-SVID that anyone presents. */
 export const JWT_SVID_CHARS_MAX = 16_384;
+
+/** Credentials that somebody else renews are looked at this often. */
+export const CREDENTIALS_POLL_MS = 2_000;

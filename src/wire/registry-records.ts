@@ -21,7 +21,7 @@ import {
   parseWorkloadName,
   type ServiceName,
 } from '../mesh/names.ts';
-import type { Endpoint, ServicePort } from '../mesh/service.ts';
+import type { Endpoint, ExportTo, ServicePort } from '../mesh/service.ts';
 import { parseTrustDomain, requireSpiffeId } from '../mesh/spiffe-id.ts';
 import type { TrustAck } from '../mesh/trust-acks.ts';
 import * as pb from './generated/isthmus/registry/v1/registry.ts';
@@ -34,6 +34,8 @@ export const SLICE_ENDPOINTS_MAX = 100;
 const SLICES_MAX = 1000;
 const PORTS_MAX = 32;
 const GATEWAYS_MAX = 16;
+const CAPABILITIES_MAX = 64;
+const EXPORT_TO_MAX = 1_000;
 
 export type RegistryRecord =
   | { readonly kind: 'config'; readonly config: ClusterConfig }
@@ -59,6 +61,7 @@ export interface ExportSlice {
   readonly name: ServiceName;
   readonly slice: number;
   readonly ports: readonly ServicePort[];
+  readonly exportTo: ExportTo;
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -103,12 +106,21 @@ export type RegistryUpdate =
       readonly kind: 'changes';
       readonly position: WatchPosition;
       readonly changes: readonly RecordChange[];
-    };
+    }
+  /** What the reader should hold at this position: `TableDigest` over the records it can read. */
+  | { readonly kind: 'heartbeat'; readonly position: WatchPosition; readonly digest: bigint };
 
 export function idOf(record: RegistryRecord): RecordId {
   if (record.kind !== 'export-slice') return { kind: record.kind };
   const { namespace, name, slice } = record.slice;
   return { kind: 'export-slice', namespace, name, slice };
+}
+
+/** Where a record is in the table, whoever keeps it. */
+export function tableKey(cluster: ClusterName, id: RecordId): string {
+  return id.kind === 'export-slice'
+    ? `exports/${cluster}/${id.namespace}/${id.name}/${id.slice}`
+    : `clusters/${cluster}/${id.kind}`;
 }
 
 export function encodeRecord(record: RegistryRecord): pb.Record {
@@ -199,7 +211,13 @@ const SINGLETON = {
 } as const;
 
 function encodeConfig(config: ClusterConfig): pb.ClusterConfig {
-  return { ...config, locality: { ...config.locality }, gateways: [...config.gateways] };
+  return {
+    ...config,
+    locality: { ...config.locality },
+    gateways: [...config.gateways],
+    capabilities: [...config.capabilities],
+    startedMs: BigInt(config.startedMs),
+  };
 }
 
 function decodeConfig(config: pb.ClusterConfig): ClusterConfig {
@@ -211,13 +229,19 @@ function decodeConfig(config: pb.ClusterConfig): ClusterConfig {
     network: text('network', config.network),
     gateways: atMost('gateways', GATEWAYS_MAX, config.gateways).map(decodeAddress),
     version: text('version', config.version),
+    capabilities: atMost('capabilities', CAPABILITIES_MAX, config.capabilities).map(name =>
+      text('capability', name),
+    ),
+    startedMs: Number(config.startedMs),
   };
 }
 
-function encodeSlice({ namespace, name, slice, ports, endpoints }: ExportSlice): pb.ExportSlice {
+function encodeSlice({ namespace, name, slice, ...rest }: ExportSlice): pb.ExportSlice {
+  const { ports, exportTo, endpoints } = rest;
   return {
     id: { namespace, service: name, slice },
     ports: [...ports],
+    exportTo: exportTo === 'all' ? undefined : { clusters: [...exportTo] },
     endpoints: endpoints.map(({ workload, spiffeId, locality, address }) => ({
       workload,
       spiffeId,
@@ -231,6 +255,12 @@ function decodeSlice(slice: pb.ExportSlice, cluster: ClusterName): ExportSlice {
   return {
     ...decodeSliceId(slice.id),
     ports: atMost('ports', PORTS_MAX, slice.ports).map(decodePort),
+    exportTo:
+      slice.exportTo === undefined
+        ? 'all'
+        : atMost('clusters to export to', EXPORT_TO_MAX, slice.exportTo.clusters).map(
+            parseClusterName,
+          ),
     endpoints: atMost('endpoints', SLICE_ENDPOINTS_MAX, slice.endpoints).map(endpoint => ({
       workload: parseWorkloadName(endpoint.workload),
       cluster,

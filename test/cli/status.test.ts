@@ -69,6 +69,7 @@ describe('isthmus status', () => {
             admin: admins.agent,
             trustDomain: parseTrustDomain('east.example'),
             region: 'us-east',
+            servicesFile: '',
           },
           gateway: {
             component: 'gateway',

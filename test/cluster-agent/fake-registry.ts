@@ -44,6 +44,7 @@ export class FakeRegistry {
       keepAlive: async leaseId => {
         this.#requireReachable();
         if (!this.#leases.has(leaseId)) throw new MeshError('LEASE_NOT_FOUND', leaseId);
+        return [];
       },
       publish: async ({ puts, deletes, leaseId }) => {
         this.#requireReachable();

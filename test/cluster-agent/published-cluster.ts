@@ -28,6 +28,8 @@ export function publishedCluster(name: string, workloads: readonly string[]): Re
         network: name,
         gateways: [{ host: '127.0.0.1', port: 22443 }],
         version: '0.0.0',
+        startedMs: 0,
+        capabilities: [],
       },
     },
     bundleRecord({ current: envelopeOf(name, authority.bundle, [authority]), predecessors: [] }),
@@ -38,6 +40,7 @@ export function publishedCluster(name: string, workloads: readonly string[]): Re
         name: parseServiceName('payments'),
         slice: 0,
         ports: [{ port: 80, protocol: 'http' }],
+        exportTo: 'all',
         endpoints: workloads.map(workload => ({
           workload: parseWorkloadName(workload),
           cluster,

@@ -8,6 +8,8 @@ import {
   type ClusterState,
   clusterState,
   EMPTY_VIEW,
+  holds,
+  intentsInForce,
   type Liveness,
   nextFreshness,
   type RegistryView,
@@ -17,6 +19,7 @@ import type { Freshness } from '../../src/mesh/cluster.ts';
 import { type Intent, intentKey } from '../../src/mesh/intent.ts';
 import { parseClusterName } from '../../src/mesh/names.ts';
 import type { RecordChange, RegistryRecord } from '../../src/wire/registry-records.ts';
+import { digestOf } from '../../src/wire/registry-updates.ts';
 import { publishedCluster } from './published-cluster.ts';
 
 const WEST = parseClusterName('west');
@@ -67,7 +70,7 @@ describe('intents in a view', () => {
     stored: { intent, revision },
   });
   const intentsOf = (view: RegistryView): Intent[] =>
-    [...view.intents.values()].map(({ intent }) => intent);
+    [...intentsInForce(view).values()].map(({ intent }) => intent);
 
   it('come with the table, are replaced by newer ones and go when they are deleted', () => {
     const start = replace(EMPTY_VIEW, RECORDS, 1n, 's', [drain]);
@@ -84,6 +87,31 @@ describe('intents in a view', () => {
     const start = replace(EMPTY_VIEW, RECORDS, 5n, 's', [drain, revoked]);
     expect(intentsOf(replace(start, RECORDS, 6n, 's'))).to.deep.equal([]);
     expect(intentsOf(replace(start, RECORDS, 1n, 'another'))).to.deep.equal([revoked]);
+  });
+
+  it('of an earlier store survive a start, until that store is asked for everything', () => {
+    const start = replace(EMPTY_VIEW, RECORDS, 5n, 's', [drain, revoked]);
+    const other = replace(start, RECORDS, 1n, 'another');
+    const restarted = parseRegistryFile(formatRegistryFile(other));
+    expect(restarted.position?.storeId).to.equal('');
+    const again = replace(restarted, RECORDS, 2n, 'another');
+    expect(intentsOf(again).map(({ kind }) => kind)).to.deep.equal(['cluster-revocation']);
+  });
+
+  it('count in the digest as the store has them', () => {
+    const start = replace(EMPTY_VIEW, RECORDS, 5n, 's', [drain, revoked]);
+    const digest = digestOf(
+      RECORDS.map(record => stored(record, 5n)),
+      [drain, revoked].map(intent => ({ intent, revision: 5n })),
+    );
+    expect(holds(start, digest)).to.equal(true);
+    expect(holds(replace(EMPTY_VIEW, RECORDS, 5n, 's', [drain]), digest)).to.equal(false);
+    expect(holds(replace(EMPTY_VIEW, RECORDS, 6n, 's', [drain, revoked]), digest)).to.equal(false);
+    const elsewhere = digestOf(
+      RECORDS.map(record => stored(record, 1n)),
+      [],
+    );
+    expect(holds(replace(start, RECORDS, 1n, 'another'), elsewhere)).to.equal(true);
   });
 
   it('survive on disk', () => {

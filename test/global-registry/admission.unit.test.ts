@@ -1,9 +1,8 @@
 import { expect } from 'chai';
-import { admit } from '../../src/global-registry/admission.ts';
-import { parseKey } from '../../src/global-registry/keys.ts';
-import { CLUSTER_RECORDS_MAX, PUBLISH_RECORDS_MAX } from '../../src/global-registry/limits.ts';
+import { type Admitted, admit } from '../../src/global-registry/admission.ts';
+import { CLUSTER_SERVICES_MAX, PUBLISH_RECORDS_MAX } from '../../src/global-registry/limits.ts';
 import type { Commit } from '../../src/global-registry/store.ts';
-import type { Row } from '../../src/global-registry/table-mirror.ts';
+import { RegistryTable } from '../../src/global-registry/table.ts';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import { envelopeProofs } from '../../src/trust-federation/bundle-envelope.ts';
 import {
@@ -29,15 +28,14 @@ const PROOFS = envelopeProofs(new Map([[CLUSTER_SET, CLUSTER_SET_AUTHORITY.bundl
 const alive: RegistryRecord = { kind: 'alive', instance: 'i1' };
 const synced: RegistryRecord = { kind: 'synced', instance: 'i1' };
 
-function tableOf(records: readonly (readonly [string, RegistryRecord])[]): Map<string, Row> {
-  return new Map(
-    records.map(([cluster, record]) => {
-      const entry = entryOf(cluster, record);
-      const key = parseKey(entry.key);
-      if (key?.kind !== 'record') throw new Error(`"${entry.key}" is no record's`);
-      return [entry.key, { ...key, record, entry }];
-    }),
+function tableOf(records: readonly (readonly [string, RegistryRecord])[]): RegistryTable {
+  const table = new RegistryTable(error => {
+    throw error;
+  });
+  table.apply(
+    records.map(([cluster, record]) => ({ kind: 'put', entry: entryOf(cluster, record, 7n) })),
   );
+  return table;
 }
 
 const known = tableOf([
@@ -49,15 +47,36 @@ interface Attempt {
   readonly puts?: readonly RegistryRecord[];
   readonly deletes?: readonly RecordId[];
   readonly leaseId?: string;
-  readonly rows?: ReadonlyMap<string, Row>;
+  readonly instance?: string;
+  readonly previousInstances?: readonly string[];
+  readonly table?: RegistryTable;
 }
 
 /** By east, which owns lease "l1". */
-function publish({ puts = [], deletes = [], leaseId = '', rows = known }: Attempt): Commit {
+function admitted(attempt: Attempt): Admitted {
+  const { puts = [], deletes = [], leaseId = '', table = known } = attempt;
   return admit(
-    { puts: puts.map(encodeRecord), deletes: deletes.map(encodeRecordId), leaseId },
-    { caller: east, clusterSet: CLUSTER_SET, rows, ownsLease: id => id === 'l1', proofs: PROOFS },
+    {
+      puts: puts.map(encodeRecord),
+      deletes: deletes.map(encodeRecordId),
+      leaseId,
+      asOfRevision: 0n,
+      asOfStoreId: '',
+      instance: attempt.instance ?? '',
+      previousInstances: [...(attempt.previousInstances ?? [])],
+    },
+    {
+      caller: east,
+      clusterSet: CLUSTER_SET,
+      table,
+      ownsLease: id => id === 'l1',
+      proofs: PROOFS,
+    },
   );
+}
+
+function publish(attempt: Attempt): Commit {
+  return admitted(attempt).commit;
 }
 
 function refusal(attempt: Attempt): string {
@@ -73,26 +92,35 @@ describe('a publish', () => {
   it('touches keys of the caller only, whatever it holds', () => {
     const everything = [configOf('east'), bundleRecordOf('east'), sliceOf('east'), synced, alive];
     const { puts } = publish({ puts: everything, leaseId: 'l1' });
-    const { deletes } = publish({ deletes: [{ kind: 'config' }, { kind: 'alive' }] });
+    const { deletes } = publish({ deletes: [{ kind: 'synced' }, { kind: 'alive' }] });
     expect([...puts.map(({ key }) => key), ...deletes]).to.deep.equal([
       '/isthmus/v1/clusters/east/config',
       '/isthmus/v1/clusters/east/bundle',
       '/isthmus/v1/exports/east/shop/cart/0',
       '/isthmus/v1/clusters/east/synced',
       '/isthmus/v1/clusters/east/alive',
-      '/isthmus/v1/clusters/east/config',
+      '/isthmus/v1/domains/east.example',
+      '/isthmus/v1/clusters/east/synced',
       '/isthmus/v1/clusters/east/alive',
     ]);
   });
 
   it('binds the alive record to the lease, and nothing else', () => {
     const { puts } = publish({ puts: [configOf('east'), synced, alive], leaseId: 'l1' });
-    expect(puts.map(({ leaseId }) => leaseId)).to.deep.equal([undefined, undefined, 'l1']);
+    const bound = puts.filter(({ leaseId }) => leaseId !== undefined);
+    expect(bound.map(({ key, leaseId }) => [key, leaseId])).to.deep.equal([
+      ['/isthmus/v1/clusters/east/alive', 'l1'],
+    ]);
   });
 
   it('may hold the config that its other records need', () => {
     const puts = [sliceOf('east'), bundleRecordOf('east'), configOf('east')];
-    expect(publish({ puts, rows: new Map() }).puts).to.have.length(3);
+    expect(publish({ puts, table: tableOf([]) }).puts.map(({ key }) => key)).to.deep.equal([
+      '/isthmus/v1/exports/east/shop/cart/0',
+      '/isthmus/v1/clusters/east/bundle',
+      '/isthmus/v1/clusters/east/config',
+      '/isthmus/v1/domains/east.example',
+    ]);
   });
 
   const legal: readonly (readonly [string, Attempt])[] = [
@@ -101,7 +129,7 @@ describe('a publish', () => {
     ['a bundle of its trust domain', { puts: [bundleRecordOf('east')] }],
     ['alive with its lease', { puts: [alive], leaseId: 'l1' }],
     ['as many records as allowed', { puts: many(PUBLISH_RECORDS_MAX) }],
-    ['a change to a record when its table is full', { puts: many(1), rows: fullTable() }],
+    ['a change to a record when its table is full', { puts: many(1), table: fullTable() }],
   ];
   for (const [what, attempt] of legal) {
     it(`of ${what} is accepted`, () => expect(refusal(attempt)).to.equal('accepted'));
@@ -118,13 +146,13 @@ describe('a publish', () => {
       "another cluster's trust domain",
       {
         puts: [configOf('east', trustDomainOf('west'))],
-        rows: tableOf([['west', configOf('west')]]),
+        table: tableOf([['west', configOf('west')]]),
       },
       /^PERMISSION_DENIED: trust domain "west.example" belongs to cluster "west"/,
     ],
     [
       "the ClusterSet's trust domain",
-      { puts: [configOf('east', CLUSTER_SET)], rows: new Map() },
+      { puts: [configOf('east', CLUSTER_SET)], table: tableOf([]) },
       /^PERMISSION_DENIED: trust domain "clusterset.example" is the ClusterSet's own/,
     ],
     [
@@ -156,7 +184,7 @@ describe('a publish', () => {
     ],
     [
       'a slice before any config',
-      { puts: [sliceOf('east')], rows: new Map() },
+      { puts: [sliceOf('east')], table: tableOf([]) },
       /^REQUEST_INVALID: cluster "east" has no config/,
     ],
     ['alive without a lease', { puts: [alive] }, /^REQUEST_INVALID: an alive record needs a lease/],
@@ -178,8 +206,8 @@ describe('a publish', () => {
     ['too many records', { puts: many(PUBLISH_RECORDS_MAX + 1) }, /^LIMIT_EXCEEDED: 101 records/],
     [
       'more than its share of the table',
-      { puts: [sliceOf('east', { name: 'new' })], rows: fullTable() },
-      /^LIMIT_EXCEEDED: 2001 records of cluster "east"/,
+      { puts: [sliceOf('east', { name: 'new' })], table: fullTable() },
+      /^LIMIT_EXCEEDED: cluster "east" would have 4001 exported services, at most 4000 are accepted; export fewer/,
     ],
   ];
   for (const [what, attempt, expected] of refused) {
@@ -192,7 +220,7 @@ function many(count: number): RegistryRecord[] {
 }
 
 /** Holds what `many(1)` puts, and as much more as a cluster may have. */
-function fullTable(): Map<string, Row> {
-  const records = many(CLUSTER_RECORDS_MAX - 1).map(record => ['east', record] as const);
+function fullTable(): RegistryTable {
+  const records = many(CLUSTER_SERVICES_MAX).map(record => ['east', record] as const);
   return tableOf([['east', configOf('east')], ...records]);
 }

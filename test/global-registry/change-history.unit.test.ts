@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { ChangeHistory } from '../../src/global-registry/change-history.ts';
+import { bytesOf, ChangeHistory } from '../../src/global-registry/change-history.ts';
 import type { Revision } from '../../src/global-registry/store.ts';
 
 const revision = (number: number, bytes = 1): Revision => ({
@@ -7,16 +7,29 @@ const revision = (number: number, bytes = 1): Revision => ({
   events: [
     {
       kind: 'put',
-      entry: { key: '', value: Buffer.alloc(bytes), revision: BigInt(number), leaseId: undefined },
+      entry: {
+        key: '',
+        value: Buffer.alloc(bytes),
+        revision: BigInt(number),
+        created: 1n,
+        leaseId: undefined,
+      },
     },
   ],
 });
-const after = (history: ChangeHistory, number: number): number[] | undefined =>
+const after = (history: ChangeHistory<Revision>, number: number): number[] | undefined =>
   history.after(BigInt(number))?.map(held => Number(held.revision));
+
+const historyOf = (floor: bigint, revisionsMax: number, bytesMax: number) =>
+  new ChangeHistory<Revision>(floor, {
+    revisionsMax,
+    bytesMax,
+    bytesOf: ({ events }) => bytesOf(events),
+  });
 
 describe('change history', () => {
   it('gives each reader what followed its revision, gaps in the numbering included', () => {
-    const history = new ChangeHistory(10n, { revisionsMax: 10, bytesMax: 1000 });
+    const history = historyOf(10n, 10, 1000);
     for (const number of [12, 13, 20]) history.push(revision(number));
     expect(after(history, 10)).to.deep.equal([12, 13, 20]);
     expect(after(history, 12)).to.deep.equal([13, 20]);
@@ -25,21 +38,21 @@ describe('change history', () => {
   });
 
   it('sends readers from before its beginning or after its end back to the start', () => {
-    const history = new ChangeHistory(10n, { revisionsMax: 10, bytesMax: 1000 });
+    const history = historyOf(10n, 10, 1000);
     history.push(revision(11));
     expect(after(history, 9)).to.equal(undefined);
     expect(after(history, 12)).to.equal(undefined);
   });
 
   it('forgets the oldest revisions beyond its count', () => {
-    const history = new ChangeHistory(0n, { revisionsMax: 3, bytesMax: 1000 });
+    const history = historyOf(0n, 3, 1000);
     for (let i = 1; i <= 5; i++) history.push(revision(i));
     expect(after(history, 1)).to.equal(undefined);
     expect(after(history, 2)).to.deep.equal([3, 4, 5]);
   });
 
   it('forgets the oldest revisions beyond its bytes, but never the newest', () => {
-    const history = new ChangeHistory(0n, { revisionsMax: 100, bytesMax: 100 });
+    const history = historyOf(0n, 100, 100);
     history.push(revision(1, 60));
     history.push(revision(2, 60));
     expect(after(history, 0)).to.equal(undefined);
@@ -48,8 +61,8 @@ describe('change history', () => {
     expect(after(history, 2)).to.deep.equal([3]);
   });
 
-  it('wakes its readers at a push, at their abort and when it closes', async () => {
-    const history = new ChangeHistory(0n, { revisionsMax: 3, bytesMax: 1000 });
+  it('wakes its readers at a push, at their abort, after their time and when it closes', async () => {
+    const history = historyOf(0n, 3, 1000);
     const stop = new AbortController();
     const pushed = history.changed(stop.signal);
     history.push(revision(1));
@@ -57,6 +70,7 @@ describe('change history', () => {
     const aborted = history.changed(stop.signal);
     stop.abort();
     await aborted;
+    await history.changed(new AbortController().signal, 1);
     const closed = history.changed(new AbortController().signal);
     history.close();
     await closed;

@@ -1,18 +1,23 @@
 /** A store in memory whose outages, gaps and replacement a test controls. */
 
 import type {
+  Index,
   RegistryStore,
   Revision,
   Snapshot,
   StoreEntry,
   StoreEvent,
+  StorePosition,
 } from '../../src/global-registry/store.ts';
 import { MeshError } from '../../src/mesh/errors.ts';
 
 export class FakeStore implements RegistryStore {
   readonly kind = 'embedded';
   storeId = 'first';
+  term = 1n;
   revision = 1n;
+  /** Read so far. */
+  snapshots = 0;
   readonly entries = new Map<string, StoreEntry>();
   #down = false;
   readonly #pending: Revision[] = [];
@@ -24,7 +29,7 @@ export class FakeStore implements RegistryStore {
     const revision = this.revision;
     const stamped = events.map(
       (event): StoreEvent =>
-        event.kind === 'put' ? { kind: 'put', entry: { ...event.entry, revision } } : event,
+        event.kind === 'put' ? { kind: 'put', entry: this.#stamped(event.entry, revision) } : event,
     );
     for (const event of stamped) {
       if (event.kind === 'put') this.entries.set(event.entry.key, event.entry);
@@ -32,6 +37,16 @@ export class FakeStore implements RegistryStore {
     }
     if (options.unheard !== true) this.#pending.push({ revision, events: stamped });
     this.#wake();
+  }
+
+  /** Shows the watch a revision that the table knows nothing of. */
+  show(revision: Revision): void {
+    this.#pending.push(revision);
+    this.#wake();
+  }
+
+  #stamped(entry: StoreEntry, revision: bigint): StoreEntry {
+    return { ...entry, revision, created: this.entries.get(entry.key)?.created ?? revision };
   }
 
   set down(value: boolean) {
@@ -42,7 +57,18 @@ export class FakeStore implements RegistryStore {
   async snapshot(): Promise<Snapshot> {
     this.#requireUp();
     this.#pending.length = 0;
-    return { storeId: this.storeId, revision: this.revision, entries: [...this.entries.values()] };
+    this.snapshots += 1;
+    return { ...this.#position(), entries: [...this.entries.values()] };
+  }
+
+  async index(): Promise<Index> {
+    this.#requireUp();
+    const revisions = new Map([...this.entries].map(([key, entry]) => [key, entry.revision]));
+    return { ...this.#position(), revisions };
+  }
+
+  #position(): StorePosition {
+    return { storeId: this.storeId, term: this.term, revision: this.revision };
   }
 
   async *watch(_: string, __: bigint, signal: AbortSignal): AsyncGenerator<Revision, void> {

@@ -2,9 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { AuditJournal } from '../../src/global-registry/audit.ts';
 import { openEmbeddedStore } from '../../src/global-registry/embedded-store.ts';
-import { subscribe } from '../../src/global-registry/fan-out.ts';
-import { deleteIntent, listIntents, putIntent } from '../../src/global-registry/intents.ts';
+import { type Subscription, subscribe } from '../../src/global-registry/fan-out.ts';
+import {
+  deleteIntent,
+  type IntentTable,
+  listIntents,
+  putIntent,
+} from '../../src/global-registry/intents.ts';
 import { createRegistryMetrics } from '../../src/global-registry/metrics.ts';
 import type { RegistryStore } from '../../src/global-registry/store.ts';
 import { TableMirror } from '../../src/global-registry/table-mirror.ts';
@@ -37,6 +43,19 @@ describe('intents in the table', () => {
   const stop = new AbortController();
   const running: Promise<void>[] = [];
 
+  const tableOf = (each: TableMirror): IntentTable => ({
+    store,
+    mirror: each,
+    journal: new AuditJournal({ mirror: each, registry: 'test', log, now: Date.now }),
+  });
+  const subscription = (): Subscription => ({
+    mirror,
+    reader: 'east' as ClusterName,
+    from: undefined,
+    heartbeats: false,
+    onResync: () => undefined,
+  });
+
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'isthmus-intents-'));
     store = await openEmbeddedStore({ dir: join(dir, 'store'), log });
@@ -59,23 +78,18 @@ describe('intents in the table', () => {
       throw error;
     });
     const watching = (async () => {
-      for await (const message of subscribe(
-        mirror,
-        undefined,
-        AbortSignal.timeout(10_000),
-        () => undefined,
-      )) {
+      for await (const message of subscribe(subscription(), AbortSignal.timeout(10_000))) {
         const update = reader.read(message);
         if (update !== undefined) seen.push(update);
         if (seen.length === 4) break;
       }
     })();
-    await putIntent({ store, mirror }, drain);
+    await putIntent(tableOf(mirror), drain);
     expect(listIntents(mirror).map(({ intent }) => intent)).to.deep.equal([drain]);
-    await putIntent({ store, mirror }, longer);
+    await putIntent(tableOf(mirror), longer);
     expect(listIntents(mirror).map(({ intent }) => intent)).to.deep.equal([longer]);
-    expect(await deleteIntent({ store, mirror }, intentKey(drain))).to.equal(true);
-    expect(await deleteIntent({ store, mirror }, intentKey(drain))).to.equal(false);
+    expect(await deleteIntent(tableOf(mirror), intentKey(drain), 'ada')).to.equal(true);
+    expect(await deleteIntent(tableOf(mirror), intentKey(drain), 'ada')).to.equal(false);
     expect(listIntents(mirror)).to.deep.equal([]);
     await watching;
     const changes = seen.flatMap(update => (update.kind === 'changes' ? update.changes : []));
@@ -89,23 +103,23 @@ describe('intents in the table', () => {
   });
 
   it('are in the whole table that a new watch begins with', async () => {
-    await putIntent({ store, mirror }, drain);
-    const { value } = await subscribe(mirror, undefined, stop.signal, () => undefined).next();
+    await putIntent(tableOf(mirror), drain);
+    const { value } = await subscribe(subscription(), stop.signal).next();
     const update = new UpdateReader(error => {
       throw error;
     }).read(value!);
     expect(
       update?.kind === 'replace-all' && update.intents.map(({ intent }) => intent),
     ).to.deep.equal([drain]);
-    await deleteIntent({ store, mirror }, intentKey(drain));
+    await deleteIntent(tableOf(mirror), intentKey(drain), 'ada');
   });
 
   it('changed by two operators at once are changed by one, and the other is told', async () => {
-    const revision = await putIntent({ store, mirror }, drain);
+    const revision = await putIntent(tableOf(mirror), drain);
     await other.reached(revision, AbortSignal.timeout(5_000));
     const attempts = [mirror, other].map(async each => {
       try {
-        await putIntent({ store, mirror: each }, longer);
+        await putIntent(tableOf(each), longer);
         return 'ok';
       } catch (error) {
         return isMeshError(error) ? error.code : String(error);
@@ -113,6 +127,6 @@ describe('intents in the table', () => {
     });
     expect(await Promise.all(attempts)).to.have.members(['ok', 'REVISION_CONFLICT']);
     await other.reached(mirror.revision, AbortSignal.timeout(5_000));
-    expect(await deleteIntent({ store, mirror: other }, intentKey(drain))).to.equal(true);
+    expect(await deleteIntent(tableOf(other), intentKey(drain), 'ada')).to.equal(true);
   });
 });

@@ -1,14 +1,19 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
+  auditKey,
   describeRecord,
+  domainKey,
+  EPOCH_KEY,
   formatIntentKey,
   formatKey,
   parseKey,
+  rivalKey,
   type TableKey,
 } from '../../src/global-registry/keys.ts';
 import { intentKey } from '../../src/mesh/intent.ts';
 import type { ClusterName, Namespace, ServiceName } from '../../src/mesh/names.ts';
+import type { TrustDomain } from '../../src/mesh/spiffe-id.ts';
 
 const east = 'east' as ClusterName;
 const slice = {
@@ -18,8 +23,10 @@ const slice = {
   slice: 12,
 } as const;
 
-const format = (key: TableKey): string =>
-  key.kind === 'intent' ? formatIntentKey(key.intent) : formatKey(key);
+const format = (key: TableKey): string => {
+  if (key.kind === 'private') return '';
+  return key.kind === 'intent' ? formatIntentKey(key.intent) : formatKey(key);
+};
 
 describe('registry keys', () => {
   it('have one form for each record', () => {
@@ -58,6 +65,9 @@ describe('registry keys', () => {
     '/isthmus/v1/exports/east/shop/cart/1000',
     '/isthmus/v1/exports/east/shop/../1',
     '/isthmus/v1/exports/east/shop/cart/1/2',
+    '/isthmus/v1/audit/',
+    '/isthmus/v1/domains/a/b',
+    '/isthmus/v1/epoch/1',
     '/isthmus/v1/intents/drain',
     '/isthmus/v1/intents/drain/east/west',
     '/isthmus/v1/intents/drain/East',
@@ -69,12 +79,28 @@ describe('registry keys', () => {
     });
   }
 
+  it('for the registry alone are known by their table', () => {
+    const keys = [
+      domainKey('east.example' as TrustDomain),
+      rivalKey(east),
+      auditKey(1_700_000_000_000, 'ab12'),
+      EPOCH_KEY,
+    ];
+    expect(keys.map(key => parseKey(key))).to.deep.equal([
+      { kind: 'private', table: 'domains' },
+      { kind: 'private', table: 'rivals' },
+      { kind: 'private', table: 'audit' },
+      { kind: 'private', table: 'epoch' },
+    ]);
+    expect(auditKey(9, 'z') < auditKey(10, 'a')).to.equal(true);
+  });
+
   it('parse to what was formatted, and nothing else parses', () => {
     fc.assert(
       fc.property(fc.string(), text => {
         const key = `/isthmus/v1/${text}`;
         const parsed = parseKey(key);
-        return parsed === undefined || format(parsed) === key;
+        return parsed === undefined || parsed.kind === 'private' || format(parsed) === key;
       }),
     );
   });

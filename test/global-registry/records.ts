@@ -2,7 +2,9 @@
 
 import { formatKey } from '../../src/global-registry/keys.ts';
 import type { StoreEntry } from '../../src/global-registry/store.ts';
+import type { ClusterConfig } from '../../src/mesh/cluster.ts';
 import type { ClusterName, Namespace, ServiceName, WorkloadName } from '../../src/mesh/names.ts';
+import type { ExportTo } from '../../src/mesh/service.ts';
 import type { SpiffeId, TrustDomain } from '../../src/mesh/spiffe-id.ts';
 import { formatRecord, idOf, type RegistryRecord } from '../../src/wire/registry-records.ts';
 import { bundleRecord, envelopeOf } from '../support/cluster-set.ts';
@@ -19,7 +21,11 @@ export function trustDomainOf(cluster: string): TrustDomain {
   return `${cluster}.example` as TrustDomain;
 }
 
-export function configOf(cluster: string, trustDomain = trustDomainOf(cluster)): RegistryRecord {
+export function configOf(
+  cluster: string,
+  trustDomain = trustDomainOf(cluster),
+  more: Partial<ClusterConfig> = {},
+): RegistryRecord {
   return {
     kind: 'config',
     config: {
@@ -30,6 +36,9 @@ export function configOf(cluster: string, trustDomain = trustDomainOf(cluster)):
       network: cluster,
       gateways: [],
       version: '0.1.0',
+      startedMs: 1_000,
+      capabilities: [],
+      ...more,
     },
   };
 }
@@ -46,9 +55,16 @@ export function bundleRecordOf(
 
 export function sliceOf(
   cluster: string,
-  options: { slice?: number; trustDomain?: TrustDomain; endpoints?: number; name?: string } = {},
+  options: {
+    slice?: number;
+    trustDomain?: TrustDomain;
+    endpoints?: number;
+    name?: string;
+    exportTo?: ExportTo;
+  } = {},
 ): RegistryRecord {
   const { slice = 0, trustDomain = trustDomainOf(cluster), endpoints = 1, name = 'cart' } = options;
+  const { exportTo = 'all' } = options;
   return {
     kind: 'export-slice',
     slice: {
@@ -56,6 +72,7 @@ export function sliceOf(
       name: name as ServiceName,
       slice,
       ports: [{ port: 80, protocol: 'http' }],
+      exportTo,
       endpoints: Array.from({ length: endpoints }, (_, i) => ({
         workload: `cart-${i}` as WorkloadName,
         cluster: cluster as ClusterName,
@@ -74,5 +91,5 @@ export function entryOf(
   leaseId?: string,
 ): StoreEntry {
   const key = formatKey({ cluster: cluster as ClusterName, id: idOf(record) });
-  return { key, value: formatRecord(record), revision, leaseId };
+  return { key, value: formatRecord(record), revision, created: revision, leaseId };
 }

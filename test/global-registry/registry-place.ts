@@ -81,7 +81,7 @@ export async function createRegistryPlace(): Promise<RegistryPlace> {
             }
           : {}),
       };
-      const registry = await createRegistry(config, stateDir, log, now);
+      const registry = await createRegistry(config, stateDir, log, 'registry.yaml', now);
       const stop = new AbortController();
       const done = supervise(registry.tasks, stop.signal);
       const socketPath = join(stateDir, 'operator.sock');

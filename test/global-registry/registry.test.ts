@@ -18,7 +18,10 @@ import { CLUSTERSET_ROOT_FILE } from '../../src/trust-federation/clusterset-auth
 import { saveRoots } from '../../src/trust-federation/root-file.ts';
 import { type Svid, saveSvid } from '../../src/trust-federation/svid.ts';
 import { meshRpcTls } from '../../src/trust-federation/tls.ts';
-import { RegistryDefinition } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
+import {
+  PublishRequest,
+  RegistryDefinition,
+} from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
 import {
   encodeRecord,
   type RegistryRecord,
@@ -53,7 +56,7 @@ async function start(
   await saveRoots(join(identity, CLUSTERSET_ROOT_FILE), authority.bundle);
   const admin = { host: '127.0.0.1', port: 0 };
   const config = { clusterSet: CLUSTER_SET, listen, admin, stateDir, store };
-  const registry: Registry = await createRegistry(config, stateDir, log);
+  const registry: Registry = await createRegistry(config, stateDir, log, 'registry.yaml');
   const stop = new AbortController();
   const running = supervise(registry.tasks, stop.signal);
   return {
@@ -253,7 +256,7 @@ describe('registry', function () {
           address: registry.address,
           tls: tlsOf(svid),
         });
-        const request = { puts: [encodeRecord(configOf('east'))], deletes: [], leaseId: '' };
+        const request = PublishRequest.fromPartial({ puts: [encodeRecord(configOf('east'))] });
         const call = channel.unary(RegistryDefinition.methods.publish, request, {
           deadlineMs: 3_000,
         });
@@ -360,6 +363,8 @@ describe('registry', function () {
       stateDir: dir,
       store: elsewhere,
     };
-    expect(await codeOf(createRegistry(config, dir, log))).to.equal('CERTIFICATE_INVALID');
+    expect(await codeOf(createRegistry(config, dir, log, 'registry.yaml'))).to.equal(
+      'CERTIFICATE_INVALID',
+    );
   });
 });

@@ -1,8 +1,11 @@
 import { expect } from 'chai';
 import { subscribe } from '../../src/global-registry/fan-out.ts';
+import { EPOCH_KEY } from '../../src/global-registry/keys.ts';
 import { createRegistryMetrics } from '../../src/global-registry/metrics.ts';
 import type { StoreEvent } from '../../src/global-registry/store.ts';
 import { TableMirror } from '../../src/global-registry/table-mirror.ts';
+import { isMeshError } from '../../src/mesh/errors.ts';
+import type { ClusterName } from '../../src/mesh/names.ts';
 import { createLogger } from '../../src/runtime/log.ts';
 import { sleep } from '../../src/runtime/supervise.ts';
 import type { WatchResponse } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
@@ -13,6 +16,8 @@ import { configOf, entryOf, sliceOf } from './records.ts';
 
 const log = createLogger('test');
 log.level = 'silent';
+
+const CHECK_MS = 50;
 
 describe('the mirror of the table', () => {
   let store: FakeStore;
@@ -25,7 +30,7 @@ describe('the mirror of the table', () => {
     store.change([put('east', 0), put('west', 0)]);
     const metrics = createRegistryMetrics();
     const historyBounds = { revisionsMax: 5, bytesMax: 100_000 };
-    mirror = new TableMirror({ store, log, metrics, historyBounds });
+    mirror = new TableMirror({ store, log, metrics, historyBounds, checkMsMin: CHECK_MS });
     stop = new AbortController();
     running = mirror.run(stop.signal);
     await until(() => mirror.outage === undefined);
@@ -46,7 +51,7 @@ describe('the mirror of the table', () => {
     await until(() => mirror.outage === undefined);
     expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/1']);
     store.change([put('west', 1)]);
-    expect(await subscriber.nextChanges()).to.deep.equal(['+west shop/cart/1']);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+west shop/pay/1']);
   });
 
   it('makes one change of everything it missed, deletions included', async () => {
@@ -61,21 +66,96 @@ describe('the mirror of the table', () => {
     expect(await subscriber.nextChanges()).to.have.members([
       '+east shop/cart/1',
       '+east shop/cart/0',
-      '-west shop/cart/0',
+      '-west shop/pay/0',
     ]);
   });
 
-  it('sends the whole table when the store has been replaced by another', async () => {
+  it('mends at once what a watch that goes back has left in doubt', async () => {
     const subscriber = new Subscriber(mirror);
     await subscriber.next();
+    const late = store.revision + 1n;
+    const overtaken = put('east', 1);
+    // The newer of two revisions comes first.
+    store.change([overtaken], { unheard: true });
+    store.change([put('east', 2)]);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/2']);
+    const snapshots = store.snapshots;
+    store.show({ revision: late, events: [put('east', 0)] });
+    await until(() => store.snapshots > snapshots);
+    const update = await subscriber.next();
+    expect(update.kind === 'replace-all' && update.records.length).to.equal(4);
+    expect(mirror.rows.get(put('east', 0).entry.key)?.entry.revision).to.equal(2n);
+  });
+
+  it('shows nobody a revision twice', async () => {
+    const subscriber = new Subscriber(mirror);
+    await subscriber.next();
+    store.change([put('east', 1)]);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/1']);
+    const snapshots = store.snapshots;
+    store.show({ revision: store.revision, events: [put('east', 1)] });
+    await until(() => store.snapshots > snapshots && mirror.outage === undefined);
+    store.change([put('east', 2)]);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/2']);
+  });
+
+  it('finds out what the watch has left out, deletions included, and tells every subscriber', async () => {
+    const subscriber = new Subscriber(mirror);
+    await subscriber.next();
+    store.change([put('east', 1)], { unheard: true });
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/1']);
+    store.change([{ kind: 'delete', key: put('east', 1).entry.key }], { unheard: true });
+    expect(await subscriber.nextChanges()).to.deep.equal(['-east shop/cart/1']);
+  });
+
+  it('does not take what comes in time for left out', async () => {
+    const snapshots = store.snapshots;
+    const watched = mirror.changed(stop.signal);
+    store.change([put('east', 1)]);
+    await watched;
+    for (let i = 0; i < 5; i++) await mirror.changed(stop.signal, 2 * CHECK_MS);
+    expect(store.snapshots).to.equal(snapshots);
+  });
+
+  it('is frozen when the store goes back, and follows it again once that is confirmed', async () => {
+    const subscriber = new Subscriber(mirror);
+    await subscriber.next();
+    store.change([put('east', 1)]);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/1']);
+    const backup = [...store.entries];
+    store.change([put('east', 2)]);
+    expect(await subscriber.nextChanges()).to.deep.equal(['+east shop/cart/2']);
+    store.down = true;
+    await until(() => mirror.outage !== undefined);
+    store.entries.clear();
+    for (const [key, entry] of backup) store.entries.set(key, entry);
+    store.revision -= 1n;
+    store.down = false;
+    await until(() => mirror.frozen !== undefined);
+    expect(mirror.frozen).to.match(/has gone back from revision 4 to 3/);
+    expect(mirror.rows.has(put('east', 2).entry.key)).to.equal(true);
+    const epoch = { key: EPOCH_KEY, value: Buffer.from('1'), leaseId: undefined };
+    store.change([{ kind: 'put', entry: { ...epoch, revision: 0n, created: 0n } }]);
+    const update = await subscriber.next();
+    expect(mirror.frozen).to.equal(undefined);
+    expect(update.kind === 'replace-all' && update.records.length).to.equal(3);
+    expect(update.position.storeId).to.equal('first/1');
+  });
+
+  it('is frozen when another store stands in its place, and not when it was only away', async () => {
+    store.down = true;
+    await until(() => mirror.outage !== undefined);
+    store.down = false;
+    await until(() => mirror.outage === undefined);
+    expect(mirror.frozen).to.equal(undefined);
     store.down = true;
     await until(() => mirror.outage !== undefined);
     store.storeId = 'second';
-    store.revision = 1n;
+    store.entries.clear();
     store.down = false;
-    const update = await subscriber.next();
-    expect(update.kind).to.equal('replace-all');
-    expect(update.position.storeId).to.equal('second');
+    await until(() => mirror.frozen !== undefined);
+    expect(mirror.frozen).to.equal('store "first" has been replaced by "second"');
+    expect(mirror.rows.size).to.equal(2);
   });
 
   it('resumes a subscriber from a revision it holds, at once, with exactly what it missed', async () => {
@@ -91,11 +171,19 @@ describe('the mirror of the table', () => {
     expect(await current.nextChanges()).to.deep.equal([]);
   });
 
-  it('sends the whole table to a subscriber that resumes in another store, or from the future', async () => {
+  it('sends the whole table to a subscriber that resumes in another store', async () => {
     const elsewhere = new Subscriber(mirror, { storeId: 'other', revision: store.revision });
     expect((await elsewhere.next()).kind).to.equal('replace-all');
-    const ahead = new Subscriber(mirror, { storeId: 'first', revision: store.revision + 9n });
-    expect((await ahead.next()).kind).to.equal('replace-all');
+  });
+
+  it('lets a subscriber that is ahead wait for it, and sends it away if that is for long', async () => {
+    const ahead = new Subscriber(mirror, { storeId: 'first', revision: store.revision + 1n });
+    const answer = ahead.next();
+    store.change([put('east', 1)]);
+    expect(await answer).to.deep.include({ kind: 'changes', changes: [] });
+    const far = new Subscriber(mirror, { storeId: 'first', revision: store.revision + 9n });
+    const error = await far.next().catch((thrown: unknown) => thrown);
+    expect(isMeshError(error, 'STORE_UNAVAILABLE'), String(error)).to.equal(true);
   });
 
   it('resyncs a slow subscriber with the whole table while the others go on', async () => {
@@ -112,7 +200,7 @@ describe('the mirror of the table', () => {
     const update = await slow.next();
     expect(update.kind === 'replace-all' && update.records.length).to.equal(22);
     store.change([put('west', 1)]);
-    expect(await slow.nextChanges()).to.deep.equal(['+west shop/cart/1']);
+    expect(await slow.nextChanges()).to.deep.equal(['+west shop/pay/1']);
   });
 
   it('sends a table larger than a message in parts that make one update', async () => {
@@ -153,7 +241,8 @@ describe('the mirror of the table', () => {
 });
 
 function put(cluster: string, slice: number): StoreEvent & { kind: 'put' } {
-  return { kind: 'put', entry: entryOf(cluster, sliceOf(cluster, { slice })) };
+  const name = cluster === 'west' ? 'pay' : 'cart';
+  return { kind: 'put', entry: entryOf(cluster, sliceOf(cluster, { slice, name })) };
 }
 
 class Subscriber {
@@ -164,7 +253,11 @@ class Subscriber {
   });
 
   constructor(mirror: TableMirror, from?: WatchPosition) {
-    this.#stream = subscribe(mirror, from, new AbortController().signal, () => undefined);
+    const options = { mirror, reader: 'north' as ClusterName, heartbeats: false, from };
+    this.#stream = subscribe(
+      { ...options, onResync: () => undefined },
+      new AbortController().signal,
+    );
   }
 
   async next(): Promise<RegistryUpdate> {

@@ -27,7 +27,13 @@ export function service(
   endpoints: readonly Endpoint[],
   ports: readonly ServicePort[] = [HTTP_80],
 ): ExportedService {
-  return { namespace: parseNamespace('shop'), name: parseServiceName(name), ports, endpoints };
+  return {
+    namespace: parseNamespace('shop'),
+    name: parseServiceName(name),
+    ports,
+    exportTo: 'all',
+    endpoints,
+  };
 }
 
 export function config(name: string, more: Partial<ClusterConfig> = {}): ClusterConfig {
@@ -39,6 +45,8 @@ export function config(name: string, more: Partial<ClusterConfig> = {}): Cluster
     network: name,
     gateways: [{ host: `gateway-${name}`, port: 15443 }],
     version: '0.0.0',
+    startedMs: 0,
+    capabilities: [],
     ...more,
   };
 }

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type CallOptions, type CallResult, callThrough } from '../../src/cli/call.ts';
-import { enrolProxies, provisionClusterSet } from '../../src/cli/demo/provision.ts';
+import { enrolProxies, provisionClusterSet, shareServices } from '../../src/cli/demo/provision.ts';
 import {
   allMembers,
   type Fleet,
@@ -129,6 +129,7 @@ export async function startMesh(options: {
   try {
     await provisionClusterSet(fleet, stateDir);
     await mesh.start('registry', ...fleet.clusters.map(cluster => cluster.agent.name));
+    await shareServices(fleet);
     await enrolProxies(fleet, stateDir);
     const proxies = fleet.clusters.flatMap(({ gateway, sidecars }) => [gateway, ...sidecars]);
     const sidecars = fleet.clusters.flatMap(cluster => cluster.sidecars);
@@ -159,9 +160,12 @@ function build(member: FleetMember, stateDir: string): Promise<readonly Task[]> 
   const log = createLogger(member.name);
   switch (member.component) {
     case 'registry':
-      return createRegistry(loadConfig(configFile, registryConfigSchema), stateDir, log).then(
-        registry => registry.tasks,
-      );
+      return createRegistry(
+        loadConfig(configFile, registryConfigSchema),
+        stateDir,
+        log,
+        configFile,
+      ).then(registry => registry.tasks);
     case 'agent':
       return createClusterAgent({
         config: loadConfig(configFile, agentConfigSchema),

@@ -34,6 +34,8 @@ const record: fc.Arbitrary<RegistryRecord> = fc.oneof(
       network: text,
       gateways: fc.array(address, { maxLength: 16 }),
       version: text,
+      capabilities: fc.array(text, { maxLength: 5 }),
+      startedMs: fc.nat(),
     }),
   }),
   fc.record({
@@ -55,6 +57,13 @@ const record: fc.Arbitrary<RegistryRecord> = fc.oneof(
           protocol: fc.constantFrom('http' as const, 'tcp' as const),
         }),
         { maxLength: 32 },
+      ),
+      exportTo: fc.oneof(
+        fc.constant('all' as const),
+        fc.array(
+          label.map(name => name as ClusterName),
+          { maxLength: 5 },
+        ),
       ),
       endpoints: fc.array(
         fc.record({

@@ -15,6 +15,8 @@ const config: pb.ClusterConfig = {
   network: 'east',
   gateways: [{ host: '10.0.0.1', port: 15443 }],
   version: '0.1.0',
+  capabilities: ['intents'],
+  startedMs: 1_000n,
 };
 const endpoint: pb.Endpoint = {
   workload: 'cart-0',
@@ -25,6 +27,7 @@ const endpoint: pb.Endpoint = {
 const slice: pb.ExportSlice = {
   id: { namespace: 'shop', service: 'cart', slice: 0 },
   ports: [{ port: 80, protocol: 'http' }],
+  exportTo: undefined,
   endpoints: [endpoint],
 };
 
@@ -45,7 +48,10 @@ const refusal = (record: pb.Record | undefined): string => {
 
 describe('a registry record', () => {
   it('becomes mesh nouns, its endpoints in the cluster that owns it', () => {
-    expect(decodeRecord(ofConfig({}), east)).to.deep.equal({ kind: 'config', config });
+    expect(decodeRecord(ofConfig({}), east)).to.deep.equal({
+      kind: 'config',
+      config: { ...config, startedMs: 1_000 },
+    });
     const decoded = decodeRecord(ofSlice({}), east);
     expect(decoded.kind === 'export-slice' && decoded.slice.endpoints).to.deep.equal([
       { ...endpoint, cluster: 'east' },
@@ -109,6 +115,7 @@ describe('a registry watch', () => {
     cluster: 'east',
     record: ofConfig({ network }),
     modRevision: 7n,
+    key: 'clusters/east/config',
   });
   const replaceAll = (records: pb.StoredRecord[], more: boolean): pb.WatchResponse => ({
     revision: 9n,

@@ -16,7 +16,7 @@ import { style } from '../text.ts';
 import { describeEtcd, withEtcdStore } from './etcd.ts';
 import { Narrator, type StepReport } from './narrator.ts';
 import { accepting, componentProcess, ProcessSet, type ProcessSpec } from './processes.ts';
-import { enrolProxies, provisionClusterSet } from './provision.ts';
+import { enrolProxies, provisionClusterSet, shareServices } from './provision.ts';
 import { tellCallByName } from './story/call-by-name.ts';
 import { tellControlPlaneLoss } from './story/control-plane-loss.ts';
 import { tellLocality } from './story/locality.ts';
@@ -139,6 +139,7 @@ async function startFleet(
   }
   await processes.start(registry, ...fleet.clusters.map(cluster => component(cluster.agent)));
   narrator.say(`   registry and ${fleet.clusters.length} agents      ready`);
+  await shareServices(fleet);
   await enrolProxies(fleet, stateDir);
   const proxies = fleet.clusters.flatMap(cluster => [cluster.gateway, ...cluster.sidecars]);
   const sidecars = fleet.clusters.flatMap(cluster => cluster.sidecars);

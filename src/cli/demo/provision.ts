@@ -3,16 +3,20 @@
  * vouches for the registry and the agents; a one-time token and its agent's root admit each proxy.
  */
 
+import { readFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { parseNamespace, parseServiceAccount } from '../../mesh/names.ts';
 import { type SpiffeId, type TrustDomain, workloadId } from '../../mesh/spiffe-id.ts';
 import {
   initClusterSet,
   writeMemberCredentials,
 } from '../../trust-federation/clusterset-authority.ts';
+import { RegistryOperatorDefinition } from '../../wire/generated/isthmus/operator/v1/registry.ts';
 import { enrolProxy } from '../enrol.ts';
 import type { Fleet, GatewayMember, SidecarMember } from '../fleet.ts';
+import { askRegistry, operatorName } from '../operator.ts';
 
 export async function provisionClusterSet(
   fleet: Fleet,
@@ -45,6 +49,42 @@ export async function enrolProxies(
       });
     }
   }
+}
+
+/**
+ * Says, as an operator would, that all the clusters which export a service back it: the registry lets only
+ * the first one do so by itself. After the registry's start.
+ */
+export async function shareServices(fleet: Fleet): Promise<void> {
+  const exporters = new Map<string, string[]>();
+  for (const { name, agent } of fleet.clusters) {
+    const { services } = parse(readFileSync(agent.servicesFile, 'utf8')) as ServicesFile;
+    for (const service of services.filter(each => each.export === true)) {
+      const key = `${service.namespace}/${service.name}`;
+      exporters.set(key, [...(exporters.get(key) ?? []), name]);
+    }
+  }
+  await askRegistry(fleet, async channel => {
+    for (const [key, clusters] of exporters) {
+      const [namespace = '', service = ''] = key.split('/');
+      if (clusters.length < 2) continue;
+      await channel.unary(RegistryOperatorDefinition.methods.ownService, {
+        namespace,
+        service,
+        clusters,
+        reason: 'exported by all of them',
+        by: operatorName(),
+      });
+    }
+  });
+}
+
+interface ServicesFile {
+  readonly services: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly export?: boolean;
+  }[];
 }
 
 function proxyId(proxy: GatewayMember | SidecarMember, trustDomain: TrustDomain): SpiffeId {

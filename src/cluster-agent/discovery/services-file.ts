@@ -13,6 +13,7 @@ import type { LocalService } from '../../mesh/service.ts';
 import { type TrustDomain, workloadId } from '../../mesh/spiffe-id.ts';
 import {
   address,
+  clusterName,
   loadConfig,
   namespace,
   object,
@@ -53,6 +54,8 @@ const service = object({
     v.maxLength(SERVICE_PORTS_MAX, `must have at most ${SERVICE_PORTS_MAX} ports`),
   ),
   export: v.optional(v.boolean(), false),
+  /** The clusters that may see it. Default: all. */
+  exportTo: v.optional(v.array(clusterName())),
   endpoints: v.array(endpoint),
 });
 
@@ -91,6 +94,7 @@ function toServices(
     name: entry.name,
     ports: entry.ports,
     exported: entry.export,
+    exportTo: entry.exportTo ?? 'all',
     endpoints: entry.endpoints.map(({ workload, serviceAccount: account, sidecar, zone }) => ({
       workload,
       cluster: owner.cluster,
@@ -118,6 +122,10 @@ function contradictions(services: readonly v.InferOutput<typeof service>[]): Con
       found.push({ path: `${s}.name`, message, found: entry.name });
     }
     names.add(key);
+    if (entry.exportTo !== undefined && !entry.export) {
+      const message = 'needs "export: true" beside it';
+      found.push({ path: `${s}.exportTo`, message, found: entry.exportTo.join(', ') });
+    }
     const ports = new Set<number>();
     for (const [p, { port: number }] of entry.ports.entries()) {
       const path = `${s}.ports.${p}.port`;
