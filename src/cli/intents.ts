@@ -5,7 +5,7 @@ import type { Intent, IntentBody } from '../mesh/intent.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import type { RpcChannel } from '../runtime/rpc-client.ts';
 import { RegistryOperatorDefinition } from '../wire/generated/isthmus/operator/v1/registry.ts';
-import { decodeIntent, encodeIntent } from '../wire/registry-intents.ts';
+import { formatIntent, parseIntent } from '../wire/registry-intents.ts';
 import { askAdminBody } from './admin-client.ts';
 import { formatService, type ServiceArgument } from './arguments.ts';
 import type { Fleet } from './fleet.ts';
@@ -30,8 +30,8 @@ export class IntentClient {
 
   /** `by` is this user; the time is now. */
   async put(body: IntentBody, reason: string): Promise<void> {
-    const intent = encodeIntent({ ...body, reason, atMs: Date.now(), by: operatorName() });
-    await this.#channel.unary(methods.putIntent, { intent });
+    const intent = formatIntent({ ...body, reason, atMs: Date.now(), by: operatorName() });
+    await this.#channel.unary(methods.putIntent, { intent: Buffer.from(intent) });
   }
 
   /** Whether there was one. */
@@ -42,7 +42,7 @@ export class IntentClient {
 
   async list(): Promise<Intent[]> {
     const { intents } = await this.#channel.unary(methods.listIntents, {});
-    return intents.map(({ intent }) => decodeIntent(intent));
+    return intents.map(({ intent }) => parseIntent(intent));
   }
 
   /** An intent about a name that nobody bears would be obeyed by nobody. Throws REQUEST_INVALID. */

@@ -1,8 +1,8 @@
 /** The registry view as bytes on disk: the registry's own watch message, position included. */
 
 import { WatchResponse } from '../wire/generated/isthmus/registry/v1/registry.ts';
-import { encodeIntent } from '../wire/registry-intents.ts';
-import { encodeRecord } from '../wire/registry-records.ts';
+import { formatIntent } from '../wire/registry-intents.ts';
+import { formatRecord } from '../wire/registry-records.ts';
 import { UpdateReader } from '../wire/registry-updates.ts';
 import {
   applyUpdate,
@@ -16,13 +16,13 @@ export function formatRegistryFile(view: RegistryView): Uint8Array {
   const records = [...recordsInForce(view)].flatMap(([cluster, rows]) =>
     [...rows.values()].map(({ record, revision }) => ({
       cluster,
-      record: encodeRecord(record),
+      record: Buffer.from(formatRecord(record)),
       modRevision: revision,
       key: '',
     })),
   );
   const intents = [...intentsInForce(view).values()].map(({ intent, revision }) => ({
-    intent: encodeIntent(intent),
+    intent: Buffer.from(formatIntent(intent)),
     modRevision: revision,
     key: '',
   }));

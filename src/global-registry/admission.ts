@@ -14,11 +14,11 @@ import type { BundleProofs } from '../mesh/bundle-succession.ts';
 import { MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import type { TrustDomain } from '../mesh/spiffe-id.ts';
-import * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
+import type * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
 import {
-  decodeRecord,
   decodeRecordId,
   idOf,
+  parseRecord,
   type RegistryRecord,
 } from '../wire/registry-records.ts';
 import { checkConfig, configAfter, gatewaysIn } from './admission-config.ts';
@@ -60,7 +60,7 @@ export function admit(request: pb.PublishRequest, context: AdmissionContext): Ad
     previous: request.previousInstances,
   });
 
-  const puts = request.puts.map(message => admitPut(message, request, context));
+  const puts = request.puts.map(value => admitPut(value, request, context));
   const deletes = request.deletes.map(id => formatKey({ cluster: caller, id: decodeRecordId(id) }));
   const keys = [...puts.map(({ put }) => put.key), ...deletes];
   const twice = keys.find((key, index) => keys.indexOf(key) !== index);
@@ -100,16 +100,13 @@ interface AdmittedPut {
 }
 
 function admitPut(
-  message: pb.Record,
+  value: Uint8Array,
   request: pb.PublishRequest,
   context: AdmissionContext,
 ): AdmittedPut {
   const { caller } = context;
-  const record = decodeRecord(message, caller);
-  const put = {
-    key: formatKey({ cluster: caller, id: idOf(record) }),
-    value: pb.Record.encode(message).finish(),
-  };
+  const record = parseRecord(value, caller);
+  const put = { key: formatKey({ cluster: caller, id: idOf(record) }), value };
   if (record.kind !== 'alive') return { record, put };
   return { record, put: { ...put, leaseId: leaseOf(request, context) } };
 }

@@ -16,8 +16,8 @@ import type { RpcMethod } from '../runtime/rpc.ts';
 import { RpcChannel, type RpcTls } from '../runtime/rpc-client.ts';
 import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
 import {
-  encodeRecord,
   encodeRecordId,
+  formatRecord,
   type RecordId,
   type RegistryRecord,
   type RegistryUpdate,
@@ -105,7 +105,7 @@ export class RegistryClient {
   /** Applies everything in one transaction or nothing. At most PUBLISH_RECORDS_MAX records a call. */
   async publish(publication: Publication): Promise<bigint> {
     const { revision } = await this.#unary(RegistryDefinition.methods.publish, {
-      puts: publication.puts.map(encodeRecord),
+      puts: publication.puts.map(record => Buffer.from(formatRecord(record))),
       deletes: publication.deletes.map(encodeRecordId),
       leaseId: publication.leaseId ?? '',
       asOfRevision: publication.asOf?.revision ?? 0n,

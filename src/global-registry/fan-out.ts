@@ -9,7 +9,7 @@
 
 import { MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
-import * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
+import type * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
 import { encodeRecordId, type WatchPosition } from '../wire/registry-records.ts';
 import { sharedKey } from './keys.ts';
 import { REPLACE_ALL_PART_BYTES, RESUME_AHEAD_MS_MAX, WATCH_HEARTBEAT_MS } from './limits.ts';
@@ -90,12 +90,13 @@ async function catchUp(
   { storeId, revision }: WatchPosition,
   signal: AbortSignal,
 ): Promise<void> {
-  if (storeId !== mirror.storeId || revision <= mirror.revision) return;
+  const ahead = (): boolean => storeId === mirror.storeId && revision > mirror.revision;
   const deadline = performance.now() + RESUME_AHEAD_MS_MAX;
-  while (mirror.revision < revision && performance.now() < deadline && !signal.aborted) {
+  while (ahead() && performance.now() < deadline) {
+    if (signal.aborted) return;
     await mirror.changed(signal, deadline - performance.now());
   }
-  if (storeId !== mirror.storeId || revision <= mirror.revision || signal.aborted) return;
+  if (!ahead()) return;
   throw new MeshError(
     'STORE_UNAVAILABLE',
     `this registry has seen revision ${mirror.revision}, the caller ${revision}; was the store restored from a backup? If its content is to be used from now on, run: isthmus unfreeze`,
@@ -131,17 +132,16 @@ function changeFor(reader: ClusterName, { before, after }: TableChange): pb.Chan
 
 type Stored = Extract<pb.Change['kind'], { readonly $case: 'put' | 'putIntent' }>;
 
-/** The mirror has read the record already; its bytes are passed on as they are. */
+/** The bytes are passed on as they are, with whatever only newer versions can read of them. */
 function storedOf(row: Row): Stored {
   const { key, value, revision: modRevision } = row.entry;
   const known = { modRevision, key: sharedKey(key) };
+  const bytes = Buffer.from(value);
   switch (row.kind) {
-    case 'record': {
-      const record = pb.Record.decode(value);
-      return { $case: 'put', value: { cluster: row.cluster, record, ...known } };
-    }
+    case 'record':
+      return { $case: 'put', value: { cluster: row.cluster, record: bytes, ...known } };
     case 'intent':
-      return { $case: 'putIntent', value: { intent: pb.Intent.decode(value), ...known } };
+      return { $case: 'putIntent', value: { intent: bytes, ...known } };
     case 'private':
       throw new Error(`"${key}" is for registry processes alone`);
   }

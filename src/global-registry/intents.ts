@@ -31,8 +31,15 @@ export function findIntent(mirror: TableMirror, key: IntentKey): Intent | undefi
   return row?.kind === 'intent' ? row.intent : undefined;
 }
 
-/** Replaces the intent of its kind and subject. Throws REVISION_CONFLICT, STORE_UNAVAILABLE. */
-export async function putIntent(table: IntentTable, intent: Intent): Promise<bigint> {
+/**
+ * Replaces the intent of its kind and subject; `value` is what the operator's command wrote, with fields
+ * that this version may not know. Throws REVISION_CONFLICT, STORE_UNAVAILABLE.
+ */
+export async function putIntent(
+  table: IntentTable,
+  intent: Intent,
+  value: Uint8Array = formatIntent(intent),
+): Promise<bigint> {
   const subject = intentKey(intent);
   const key = formatIntentKey(subject);
   const change: AuditChange = {
@@ -41,7 +48,7 @@ export async function putIntent(table: IntentTable, intent: Intent): Promise<big
     before: describe(findIntent(table.mirror, subject)),
     after: describe(intent),
   };
-  const commit = { puts: [{ key, value: formatIntent(intent) }], deletes: [] };
+  const commit = { puts: [{ key, value }], deletes: [] };
   return write(table, key, commit, intent.by, change);
 }
 

@@ -29,10 +29,11 @@ export interface MirrorCheck {
 /** Until aborted. Throws REVISION_COMPACTED when the copy needs mending, STORE_UNAVAILABLE. */
 export async function checkMirror(check: MirrorCheck, signal: AbortSignal): Promise<void> {
   const { store, mirror, log, metrics, msMin } = check;
+  const stopping = (): boolean => signal.aborted;
   let waitMs = msMin;
   for (;;) {
     await sleep(waitMs, signal);
-    if (signal.aborted) return;
+    if (stopping()) return;
     const startMs = performance.now();
     const index = await store.index(KEY_PREFIX);
     const tookMs = performance.now() - startMs;
@@ -40,7 +41,7 @@ export async function checkMirror(check: MirrorCheck, signal: AbortSignal): Prom
     let wrong = differences(index, mirror);
     if (wrong.length > 0) {
       await sleep(CHECK_GRACE_MS, signal);
-      if (signal.aborted) return;
+      if (stopping()) return;
       wrong = differences(index, mirror);
     }
     if (wrong.length === 0) continue;

@@ -5,7 +5,7 @@ import { parseClusterName, parseNamespace, parseServiceName } from '../mesh/name
 import type { Logger } from '../runtime/log.ts';
 import { type RpcHandlers, type RpcService, rpcService } from '../runtime/rpc-server.ts';
 import { RegistryOperatorDefinition } from '../wire/generated/isthmus/operator/v1/registry.ts';
-import { decodeIntent, decodeIntentKey, encodeIntent } from '../wire/registry-intents.ts';
+import { decodeIntentKey, formatIntent, parseIntent } from '../wire/registry-intents.ts';
 import { followJournal } from './audit.ts';
 import { confirmStore } from './confirm-store.ts';
 import { deleteIntent, type IntentTable, listIntents, putIntent } from './intents.ts';
@@ -47,8 +47,8 @@ function intentHandlers(
   const { log } = options;
   return {
     async putIntent(request) {
-      const intent = decodeIntent(request.intent);
-      const revision = await putIntent(options, intent);
+      const intent = parseIntent(request.intent);
+      const revision = await putIntent(options, intent, request.intent);
       log.info({ intent: intentKey(intent), by: intent.by, reason: intent.reason }, 'intent put');
       return { revision };
     },
@@ -60,7 +60,7 @@ function intentHandlers(
     },
     listIntents() {
       const intents = listIntents(options.mirror).map(({ intent, revision }) => ({
-        intent: encodeIntent(intent),
+        intent: Buffer.from(formatIntent(intent)),
         modRevision: revision,
         key: intentKey(intent),
       }));

@@ -69,9 +69,9 @@ export class CredentialsFolder implements SvidSource {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await sleep(this.#options.pollMs ?? CREDENTIALS_POLL_MS, signal);
       const stamp = await stampOf(this.#options.dir);
-      if (!signal.aborted && stamp !== this.#stamp) await this.#reload(stamp);
+      if (stamp !== this.#stamp) await this.#reload(stamp);
+      await sleep(this.#options.pollMs ?? CREDENTIALS_POLL_MS, signal);
     }
   }
 

@@ -8,7 +8,7 @@ import type { Intent, IntentBody, IntentKey } from '../mesh/intent.ts';
 import { parseIntentKey } from '../mesh/intent.ts';
 import { parseClusterName, parseNamespace, parseServiceName } from '../mesh/names.ts';
 import * as pb from './generated/isthmus/registry/v1/registry.ts';
-import { atMost, invalid, present, refusing, shown, text } from './registry-fields.ts';
+import { atMost, invalid, refusing, shown, text } from './registry-fields.ts';
 
 const OWNERS_MAX = 1_000;
 
@@ -34,14 +34,13 @@ export function parseIntent(bytes: Uint8Array): Intent {
   return decodeIntent(message);
 }
 
-export function encodeIntent(intent: Intent): pb.Intent {
+function encodeIntent(intent: Intent): pb.Intent {
   const { reason, atMs, by } = intent;
   return { kind: encodeKind(intent), reason, atMs: BigInt(Math.round(atMs)), by };
 }
 
-/** Throws REQUEST_INVALID. */
-export function decodeIntent(message: pb.Intent | undefined): Intent {
-  const { reason, atMs, by } = present('intent', message);
+function decodeIntent(message: pb.Intent): Intent {
+  const { reason, atMs, by } = message;
   return {
     ...refusing(() => decodeKind(message)),
     reason: text('reason', reason),
@@ -92,8 +91,7 @@ function encodeKind(intent: IntentBody): NonNullable<pb.Intent['kind']> {
   }
 }
 
-function decodeKind(message: pb.Intent | undefined): IntentBody {
-  const kind = message?.kind;
+function decodeKind({ kind }: pb.Intent): IntentBody {
   switch (kind?.$case) {
     case 'serviceOwnership':
       return {

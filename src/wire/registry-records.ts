@@ -123,7 +123,7 @@ export function tableKey(cluster: ClusterName, id: RecordId): string {
     : `clusters/${cluster}/${id.kind}`;
 }
 
-export function encodeRecord(record: RegistryRecord): pb.Record {
+function encodeRecord(record: RegistryRecord): pb.Record {
   switch (record.kind) {
     case 'config':
       return { kind: { $case: 'config', value: encodeConfig(record.config) } };

@@ -11,11 +11,11 @@ import { MeshError } from '../mesh/errors.ts';
 import { intentKey } from '../mesh/intent.ts';
 import { type ClusterName, parseClusterName } from '../mesh/names.ts';
 import type * as pb from './generated/isthmus/registry/v1/registry.ts';
-import { decodeIntent, decodeIntentKey, type StoredIntent } from './registry-intents.ts';
+import { decodeIntentKey, parseIntent, type StoredIntent } from './registry-intents.ts';
 import {
-  decodeRecord,
   decodeRecordId,
   idOf,
+  parseRecord,
   type RecordChange,
   type RegistryUpdate,
   type StoredRecord,
@@ -135,11 +135,11 @@ function decodeChange(kind: pb.Change['kind']): RecordChange {
 
 function decodeStored(stored: pb.StoredRecord): StoredRecord {
   const cluster: ClusterName = parseClusterName(stored.cluster);
-  return { cluster, record: decodeRecord(stored.record, cluster), revision: stored.modRevision };
+  return { cluster, record: parseRecord(stored.record, cluster), revision: stored.modRevision };
 }
 
 function decodeStoredIntent({ intent, modRevision }: pb.StoredIntent): StoredIntent {
-  return { intent: decodeIntent(intent), revision: modRevision };
+  return { intent: parseIntent(intent), revision: modRevision };
 }
 
 /** Of everything a reader holds. */

@@ -6,8 +6,8 @@ import { RegistryTable } from '../../src/global-registry/table.ts';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import { envelopeProofs } from '../../src/trust-federation/bundle-envelope.ts';
 import {
-  encodeRecord,
   encodeRecordId,
+  formatRecord,
   type RecordId,
   type RegistryRecord,
 } from '../../src/wire/registry-records.ts';
@@ -57,7 +57,7 @@ function admitted(attempt: Attempt): Admitted {
   const { puts = [], deletes = [], leaseId = '', table = known } = attempt;
   return admit(
     {
-      puts: puts.map(encodeRecord),
+      puts: puts.map(record => Buffer.from(formatRecord(record))),
       deletes: deletes.map(encodeRecordId),
       leaseId,
       asOfRevision: 0n,

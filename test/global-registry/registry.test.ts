@@ -23,7 +23,7 @@ import {
   RegistryDefinition,
 } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
 import {
-  encodeRecord,
+  formatRecord,
   type RegistryRecord,
   type RegistryUpdate,
   type WatchPosition,
@@ -256,7 +256,9 @@ describe('registry', function () {
           address: registry.address,
           tls: tlsOf(svid),
         });
-        const request = PublishRequest.fromPartial({ puts: [encodeRecord(configOf('east'))] });
+        const request = PublishRequest.fromPartial({
+          puts: [Buffer.from(formatRecord(configOf('east')))],
+        });
         const call = channel.unary(RegistryDefinition.methods.publish, request, {
           deadlineMs: 3_000,
         });

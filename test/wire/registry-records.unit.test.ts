@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';
-import type * as pb from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
+import * as pb from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
 import { decodeRecord, SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-records.ts';
-import { UpdateReader } from '../../src/wire/registry-updates.ts';
+import { digestOf, UpdateReader } from '../../src/wire/registry-updates.ts';
+import { TableDigest } from '../../src/wire/table-digest.ts';
 
 const east = 'east' as ClusterName;
 
@@ -110,10 +111,12 @@ describe('a registry record', () => {
   }
 });
 
+const bytesOf = (record: pb.Record): Buffer => Buffer.from(pb.Record.encode(record).finish());
+
 describe('a registry watch', () => {
   const stored = (network: string): pb.StoredRecord => ({
     cluster: 'east',
-    record: ofConfig({ network }),
+    record: bytesOf(ofConfig({ network })),
     modRevision: 7n,
     key: 'clusters/east/config',
   });
@@ -146,10 +149,49 @@ describe('a registry watch', () => {
   it('leaves out a record it cannot read, and says so', () => {
     const errors: unknown[] = [];
     const reader = new UpdateReader(error => errors.push(error));
-    const bad = { ...stored('a'), record: { kind: undefined } };
+    const bad = { ...stored('a'), record: Buffer.alloc(0) };
     const update = reader.read(replaceAll([bad, stored('b')], false));
     expect(update?.kind === 'replace-all' && update.records).to.have.length(1);
     expect(errors).to.have.length(1);
+  });
+
+  it('takes the records it left out from the digest, for as long as they are there', () => {
+    const reader = new UpdateReader(() => undefined);
+    const bad = { ...stored('a'), record: Buffer.alloc(0) };
+    const good: pb.StoredRecord = {
+      ...stored('a'),
+      cluster: 'west',
+      record: bytesOf(ofConfig({ name: 'west' })),
+      key: 'clusters/west/config',
+    };
+    const digest = new TableDigest();
+    digest.toggle('clusters/east/config', 7n);
+    digest.toggle('clusters/west/config', 7n);
+    const heartbeat = (value: bigint): pb.WatchResponse => ({
+      revision: 9n,
+      storeId: 's',
+      body: { $case: 'heartbeat', value: { digest: value } },
+    });
+    const update = reader.read(replaceAll([bad, good], false));
+    const records = update?.kind === 'replace-all' ? update.records : [];
+    expect(reader.read(heartbeat(digest.value))).to.deep.include({ digest: digestOf(records, []) });
+    const deleted = { cluster: 'east', id: undefined, key: 'clusters/east/config' };
+    const change = { kind: { $case: 'deleted' as const, value: deleted } };
+    const deletion = reader.read({
+      ...changes,
+      body: { $case: 'changes', value: { changes: [change] } },
+    });
+    expect(deletion).to.deep.include({ changes: [] });
+    digest.toggle('clusters/east/config', 7n);
+    expect(reader.read(heartbeat(digest.value))).to.deep.include({ digest: digestOf(records, []) });
+  });
+
+  it('begins a table anew on a new stream', () => {
+    const reader = new UpdateReader(noErrors);
+    reader.read(replaceAll([stored('a')], true));
+    reader.restart();
+    const update = reader.read(replaceAll([stored('b')], false));
+    expect(update?.kind === 'replace-all' && update.records).to.have.length(1);
   });
 
   it('refuses changes in the middle of a table', () => {
