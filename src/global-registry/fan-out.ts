@@ -39,7 +39,8 @@ export async function* subscribe(
   let answered = false;
   let { generation } = mirror;
   if (from !== undefined) await catchUp(mirror, from, signal);
-  while (!signal.aborted && !mirror.stopped) {
+  const stopped = (): boolean => signal.aborted || mirror.stopped;
+  while (!stopped()) {
     const storeId = mirror.storeId;
     if (storeId === undefined) {
       throw new MeshError(
@@ -77,7 +78,7 @@ export async function* subscribe(
       continue;
     }
     await mirror.changed(signal, heartbeats ? WATCH_HEARTBEAT_MS : undefined);
-    if (heartbeats && !signal.aborted && mirror.revision === at.revision) {
+    if (heartbeats && !stopped() && mirror.revision === at.revision) {
       const digest = mirror.table.digestFor(reader);
       yield { ...at, body: { $case: 'heartbeat', value: { digest } } };
     }
