@@ -56,6 +56,16 @@ export class ClusterRevocations {
     }
   }
 
+  /** The table or the roots have changed. */
+  refresh(): void {
+    const roots = this.#options.roots();
+    const revoked = this.#statements()
+      .filter(each => each.revoked)
+      .map(each => memberId(roots.trustDomain, each.cluster))
+      .sort();
+    this.bundles.put(roots.trustDomain, { ...roots, revoked });
+  }
+
   service(): RpcService {
     return rpcService(RegistryTrustOperatorDefinition, {
       judgeCluster: async request => {
@@ -103,16 +113,6 @@ export class ClusterRevocations {
     });
     log.warn({ cluster, reason, by }, revoked ? 'cluster revoked' : 'cluster restored');
     return issuedAtMs;
-  }
-
-  /** The table or the roots have changed. */
-  refresh(): void {
-    const roots = this.#options.roots();
-    const revoked = this.#statements()
-      .filter(each => each.revoked)
-      .map(each => memberId(roots.trustDomain, each.cluster))
-      .sort();
-    this.bundles.put(roots.trustDomain, { ...roots, revoked });
   }
 
   #statements(): ClusterRevocation[] {

@@ -148,11 +148,7 @@ export async function createRegistry(
 
   const operator = operatorSocket(
     stateDir,
-    [
-      registryOperatorService({ ...table, log, now }),
-      memberships.operator,
-      revocations.service(),
-    ],
+    [registryOperatorService({ ...table, log, now }), memberships.operator, revocations.service()],
     log,
   );
   admin.debug('operator', () => ({ socket: operator.path }));
