@@ -283,7 +283,14 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     stateDir,
     [
       agentOperatorService(own, rollover),
-      trustOperatorService({ cluster, ownBundle, members, subscriber, svidTtlMs: config.svidTtl, log }),
+      trustOperatorService({
+        cluster,
+        ownBundle,
+        members,
+        subscriber,
+        svidTtlMs: config.svidTtl,
+        log,
+      }),
     ],
     log,
   );

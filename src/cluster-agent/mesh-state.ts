@@ -45,7 +45,17 @@ export interface MeshInputs {
 }
 
 export function deriveMesh(inputs: MeshInputs): DerivedMesh {
-  const { own, services, members, bundles: sources, policies, intents, steering, known, now } = inputs;
+  const {
+    own,
+    services,
+    members,
+    bundles: sources,
+    policies,
+    intents,
+    steering,
+    known,
+    now,
+  } = inputs;
   const exports = derive('exports', [services], () =>
     [...services.entries().values()]
       .map(exportedService)

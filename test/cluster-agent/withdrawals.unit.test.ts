@@ -29,6 +29,7 @@ function cart(...workloads: string[]): LocalService {
     name,
     ports: [],
     exported: true,
+    exportTo: 'all',
     endpoints: workloads.map(workload => ({
       workload: parseWorkloadName(workload),
       cluster: WEST,
