@@ -37,8 +37,10 @@ import {
 } from './link/identity.ts';
 import { Received } from './link/received.ts';
 import { Reporter } from './link/reporter.ts';
+import type { ServiceLoad } from './proxy-reports.ts';
 
 export { createJoinToken, type JoinTokenOptions } from './attestation/join-tokens.ts';
+export type { ServiceLoad } from './proxy-reports.ts';
 
 export interface AgentLinkOptions {
   readonly cluster: ClusterName;
@@ -82,6 +84,8 @@ export interface AgentLink {
   readonly gatewayRoutes: Collection<string, GatewayRoute>;
   /** A JWT-SVID of our own; asks the agent each time. Throws PEER_UNAVAILABLE, LIMIT_EXCEEDED. */
   jwtSvid(audience: readonly string[]): Promise<JwtSvid>;
+  /** Sidecars: how busy the application is; asked for at each report to the agent. */
+  reportLoads(loads: () => readonly ServiceLoad[]): void;
   status(): AgentLinkStatus;
   /** The stream, renewal, last-known-good. Never rejects because the agent is unreachable. */
   run(signal: AbortSignal): Promise<void>;
@@ -222,6 +226,7 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
       const issued = await fetchJwtSvid(agent.control, current, roots(), audience, now);
       return { token: issued.token, expiresMs: Number(issued.expiresMs) };
     },
+    reportLoads: loads => reporter.reportLoads(loads),
     status: () => status,
     run: signal => supervise([ads, identity, reporter, file, trustRootFile], signal),
   };

@@ -42,6 +42,7 @@ import { type AgentConfig, kubernetesOf, policiesFileOf, servicesFileOf } from '
 import { type AgentParts, exposeState, figuresOf } from './debug.ts';
 import { PolicySource } from './discovery/policy-source.ts';
 import { StaticSource } from './discovery/static-source.ts';
+import { EndpointLoads } from './endpoint-loads.ts';
 import { IdentityService } from './identity-service.ts';
 import { nextInstance } from './instance.ts';
 import { IssuanceAudit } from './issuance-audit.ts';
@@ -64,6 +65,7 @@ import { ProxyReports } from './proxy-reports.ts';
 import { RegistryPublisher } from './registry-publisher.ts';
 import { type RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
 import { RolloverRunner } from './rollover.ts';
+import { SpillSource } from './spill-source.ts';
 import { SteeringSource } from './steering.ts';
 import { TrustAcks } from './trust-acks.ts';
 import { trustOperatorService } from './trust-operator.ts';
@@ -176,18 +178,6 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   });
   await members.load();
 
-  const steering = new SteeringSource({ intents: subscriber.intents, log, now });
-  const mesh = deriveMesh({
-    own,
-    services: source.services,
-    members: members.clusters,
-    bundles: [ownBundle.bundles, members.bundles],
-    policies: policySource.policies,
-    intents: subscriber.intents,
-    steering,
-    known: subscriber,
-    now,
-  });
   const ledgerFile = new LastKnownGood({
     path: join(stateDir, 'authority', 'issued'),
     serialise: () => ledger.serialise(),
@@ -198,6 +188,30 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const proxyReports = new ProxyReports({
     mustRenew: ({ svid }) => !authority.isInStanding(svid.issuerSha256),
     onServed: certificate => ledger.served(certificateId(certificate)),
+    now,
+  });
+  const endpointLoads = new EndpointLoads({
+    services: source.services,
+    reports: proxyReports.reports,
+    now,
+  });
+  const steering = new SteeringSource({ intents: subscriber.intents, log, now });
+  const mesh = deriveMesh({
+    own,
+    services: source.services,
+    loads: endpointLoads.loads,
+    members: members.clusters,
+    bundles: [ownBundle.bundles, members.bundles],
+    policies: policySource.policies,
+    intents: subscriber.intents,
+    steering,
+    known: subscriber,
+    now,
+  });
+  const spill = new SpillSource({
+    imports: mesh.imports,
+    isCurrent: name => name === cluster || members.clusters.get(name)?.freshness.kind === 'live',
+    log,
     now,
   });
   const trustAcks = new TrustAcks({
@@ -232,7 +246,10 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     now,
   });
 
-  const snapshots = new SnapshotCache({ inputs: mesh.inputs, state: mesh.state });
+  const snapshots = new SnapshotCache({
+    inputs: [...mesh.inputs, spill],
+    state: () => ({ ...mesh.state(), spills: spill.current() }),
+  });
   const proxies = new Proxies(PROXIES_MAX, now);
   const ads = new AdsServer({ snapshots, proxies, metrics, log });
   const audit = new IssuanceAudit(log, now);
@@ -297,6 +314,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const parts: AgentParts = {
     source,
     policySource,
+    spill,
     subscriber,
     members,
     mesh,
@@ -335,6 +353,8 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       members,
       subscriber,
       steering,
+      endpointLoads,
+      spill,
       publisher,
       ...mesh.withdrawals,
       control,

@@ -17,11 +17,13 @@ import type { AgentFigures } from './metrics.ts';
 import type { ProxyReports } from './proxy-reports.ts';
 import type { RegistryPublisher } from './registry-publisher.ts';
 import type { RegistrySubscriber } from './registry-subscriber.ts';
+import type { SpillSource } from './spill-source.ts';
 import type { Proxies } from './xds/proxies.ts';
 
 export interface AgentParts {
   readonly source: StaticSource;
   readonly policySource: PolicySource;
+  readonly spill: SpillSource;
   readonly subscriber: RegistrySubscriber;
   readonly members: Members;
   readonly mesh: DerivedMesh;
@@ -35,7 +37,7 @@ export interface AgentParts {
 
 export function exposeState(admin: AdminServer, parts: AgentParts): void {
   const { source, policySource, subscriber, members, mesh, publisher, proxies } = parts;
-  const { proxyReports, refusedPeers, operator } = parts;
+  const { proxyReports, refusedPeers, operator, spill } = parts;
   admin.debug('clusters', () => describeClusters(parts));
   admin.debug('intents', () => [...subscriber.intents.entries().values()]);
   admin.debug('refusals', () => refusedPeers.list());
@@ -58,6 +60,7 @@ export function exposeState(admin: AdminServer, parts: AgentParts): void {
     ...policySource.status(),
     policies: Object.fromEntries(policySource.policies.entries()),
   }));
+  admin.debug('spills', () => spill.current());
   admin.debug('imports', () => [...mesh.imports.entries().values()]);
 }
 

@@ -75,3 +75,10 @@ export const WITHDRAWN_ENDPOINTS_MAX = 1_000;
 export const LAST_KNOWN_GOOD_DELAY_MS = 500;
 /** From believing another version of a bundle to its write to disk: a crash in between forgets it. */
 export const TRUST_MEMORY_DELAY_MS = 20;
+
+/** Services of one report of a sidecar; more: LIMIT_EXCEEDED. */
+export const REPORT_LOADS_MAX = 64;
+/** Loads are looked at this often: those of our endpoints, and what spills for those of all. */
+export const LOAD_LOOK_MS = 1_000;
+/** Of a sidecar's reports; then its load is not known. */
+export const REPORT_SILENCE_MS = 10_000;

@@ -16,6 +16,7 @@ import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import type { Steering } from '../mesh/steering.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { Task } from '../runtime/supervise.ts';
+import { type LoadKey, loadKey } from './endpoint-loads.ts';
 import { Withdrawals } from './withdrawals.ts';
 import type { MeshState } from './xds/snapshot.ts';
 
@@ -27,12 +28,15 @@ export interface DerivedMesh {
   readonly withdrawals: readonly Task[];
   /** All that `state` is made of. */
   readonly inputs: readonly ObservableInput[];
-  readonly state: () => MeshState;
+  /** All but what spills, which is worked out from it. */
+  readonly state: () => Omit<MeshState, 'spills'>;
 }
 
 export interface MeshInputs {
   readonly own: ClusterConfig;
   readonly services: Collection<ServiceKey, LocalService>;
+  /** Of our own endpoints. */
+  readonly loads: Collection<LoadKey, number>;
   readonly members: Collection<ClusterName, ClusterRecord>;
   /** Whom to trust, by where it is known from; the first that names a trust domain decides. */
   readonly bundles: readonly Collection<TrustDomain, TrustBundle>[];
@@ -45,19 +49,11 @@ export interface MeshInputs {
 }
 
 export function deriveMesh(inputs: MeshInputs): DerivedMesh {
-  const {
-    own,
-    services,
-    members,
-    bundles: sources,
-    policies,
-    intents,
-    steering,
-    known,
-    now,
-  } = inputs;
-  const exports = derive('exports', [services], () =>
+  const { own, services, loads, members, policies, intents, steering, known, now } = inputs;
+  const { bundles: sources } = inputs;
+  const exports = derive('exports', [services, loads], () =>
     [...services.entries().values()]
+      .map(service => withLoads(service, loads))
       .map(exportedService)
       .flatMap(service => (service === undefined ? [] : [[keyOf(service), service] as const])),
   );
@@ -112,6 +108,17 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
       steering: steering.current(),
       withdrawn: { services: gone.services.current(), imports: gone.imports.current() },
       complete: known.hasView,
+    }),
+  };
+}
+
+function withLoads(service: LocalService, loads: Collection<LoadKey, number>): LocalService {
+  const key = keyOf(service);
+  return {
+    ...service,
+    endpoints: service.endpoints.map(endpoint => {
+      const load = loads.get(loadKey(key, endpoint.workload));
+      return load === undefined ? endpoint : { ...endpoint, load };
     }),
   };
 }

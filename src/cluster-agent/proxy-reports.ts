@@ -5,14 +5,22 @@
 
 import { type Collection, Table } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
-import { parseWorkloadName, type WorkloadName } from '../mesh/names.ts';
+import {
+  parseNamespace,
+  parseServiceName,
+  parseWorkloadName,
+  type ServiceKey,
+  serviceKey,
+  type WorkloadName,
+} from '../mesh/names.ts';
 import { parseTrustDomain, type SpiffeId, type TrustDomain } from '../mesh/spiffe-id.ts';
 import { type RpcService, rpcService } from '../runtime/rpc-server.ts';
 import {
   type ProxyReport as ProxyReportMessage,
   ProxyReportsDefinition,
+  type ServiceLoad as ServiceLoadMessage,
 } from '../wire/generated/isthmus/agent/v1/report.ts';
-import { PROXIES_MAX, REPORT_BUNDLES_MAX } from './limits.ts';
+import { PROXIES_MAX, REPORT_BUNDLES_MAX, REPORT_LOADS_MAX } from './limits.ts';
 import { peerIdOf } from './peer.ts';
 
 export interface ProxyReport {
@@ -26,6 +34,13 @@ export interface ProxyReport {
   };
   /** Trust domain → sequence of the bundle it verifies with. */
   readonly bundles: Readonly<Record<TrustDomain, number>>;
+  /** Requests in flight at its application, on average since the report before. */
+  readonly loads: readonly ServiceLoad[];
+}
+
+export interface ServiceLoad {
+  readonly service: ServiceKey;
+  readonly inFlight: number;
 }
 
 /** `<SPIFFE ID> <proxy name>`: names are claimed, identities proven. */
@@ -72,6 +87,12 @@ export class ProxyReports {
         `${bundles.length} bundles in one report; use at most ${REPORT_BUNDLES_MAX}`,
       );
     }
+    if (message.loads.length > REPORT_LOADS_MAX) {
+      throw new MeshError(
+        'LIMIT_EXCEEDED',
+        `${message.loads.length} loads in one report; use at most ${REPORT_LOADS_MAX}`,
+      );
+    }
     return {
       proxy: parseWorkloadName(message.proxy),
       spiffeId,
@@ -86,6 +107,7 @@ export class ProxyReports {
           Number(sequence),
         ]),
       ),
+      loads: message.loads.map(readLoad),
     };
   }
 
@@ -99,4 +121,11 @@ export class ProxyReports {
     }
     this.#reports.put(key, report);
   }
+}
+
+function readLoad({ namespace, service, inFlight }: ServiceLoadMessage): ServiceLoad {
+  if (!(inFlight >= 0 && Number.isFinite(inFlight))) {
+    throw new MeshError('REQUEST_INVALID', `in_flight "${inFlight}" must be a number from 0 up`);
+  }
+  return { service: serviceKey(parseNamespace(namespace), parseServiceName(service)), inFlight };
 }

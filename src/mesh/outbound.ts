@@ -47,6 +47,17 @@ export interface Vantage {
   /** How to reach each cluster, its own included. */
   readonly clusters: ReadonlyMap<ClusterName, Pick<ClusterConfig, 'network' | 'gateways'>>;
   readonly policies: ReadonlyMap<ServiceKey, ServicePolicy>;
+  readonly spills: Spills;
+}
+
+/** `<namespace>/<service> <cluster>`. */
+export type SpillKey = string;
+
+/** Percent of a cluster's calls of a service that go elsewhere for its load (`load-spill.ts`). */
+export type Spills = ReadonlyMap<SpillKey, number>;
+
+export function spillKey(service: ServiceKey, cluster: ClusterName): SpillKey {
+  return `${service} ${cluster}`;
 }
 
 /** `<svc>.<ns>.svc.clusterset.local`: every exporting cluster's endpoints. */
@@ -126,7 +137,8 @@ function upstream(
     });
     const trustDomain = trustDomainOf(spiffeId);
     const who = { hash, workload, cluster, trustDomain, spiffeId, locality };
-    return [{ ...who, availability: 100, ...way, sni }];
+    const spilt = vantage.spills.get(spillKey(keyOf(service), cluster)) ?? 0;
+    return [{ ...who, availability: 100 - spilt, ...way, sni }];
   });
   const placement = placeEndpoints(reachable, vantage.locality, policy.failover);
   return {

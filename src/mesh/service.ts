@@ -35,6 +35,10 @@ export interface Endpoint {
   readonly locality: Locality;
   /** The inbound port of its sidecar, valid inside its own cluster's network. */
   readonly address: SocketAddress;
+  /** Requests it can serve at a time, as its operator says. */
+  readonly capacity?: number;
+  /** In flight, percent of its capacity; coarse (`load.ts`). */
+  readonly load?: number;
 }
 
 /** The clusters that may see an exported service. */

@@ -6,6 +6,7 @@
 import type { AgentLink } from '../cluster-agent/client.ts';
 import { linkToAgent } from '../cluster-agent/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
+import { keyOf } from '../mesh/service.ts';
 import { workloadId } from '../mesh/spiffe-id.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
@@ -16,6 +17,7 @@ import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
 import { type PeerRefusal, RefusedPeers } from '../trust-federation/refused-peers.ts';
 import type { SidecarConfig } from './config.ts';
+import { InFlight } from './inbound/in-flight.ts';
 import { InboundListener } from './inbound/listener.ts';
 import { StreamHandler } from './inbound/streams.ts';
 import { DRAIN_MS } from './limits.ts';
@@ -139,9 +141,13 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
     }),
   }));
 
+  const services = config.inbound.services.map(({ service, ...rest }) => ({ ...service, ...rest }));
+  const inFlight = new InFlight(services.map(keyOf), now());
+  link.reportLoads(() => inFlight.takeAverages(now()));
   const streams = new StreamHandler({
     cluster: config.cluster,
-    services: config.inbound.services.map(({ service, ...rest }) => ({ ...service, ...rest })),
+    services,
+    inFlight,
     identity: () => identity.current().id,
     now,
     figuresOf: (service, peer) => reporter.inboundFigures(service, peer),

@@ -11,6 +11,7 @@ import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
 import { messageOf } from '../mesh/errors.ts';
 import type { IntentKey } from '../mesh/intent.ts';
+import { LOAD_MAX } from '../mesh/load.ts';
 import type { Locality } from '../mesh/locality.ts';
 import {
   type ClusterName,
@@ -242,11 +243,13 @@ function encodeSlice({ namespace, name, slice, ...rest }: ExportSlice): pb.Expor
     id: { namespace, service: name, slice },
     ports: [...ports],
     exportTo: exportTo === 'all' ? undefined : { clusters: [...exportTo] },
-    endpoints: endpoints.map(({ workload, spiffeId, locality, address }) => ({
+    endpoints: endpoints.map(({ workload, spiffeId, locality, address, capacity, load }) => ({
       workload,
       spiffeId,
       locality,
       address,
+      capacity,
+      load,
     })),
   };
 }
@@ -267,7 +270,18 @@ function decodeSlice(slice: pb.ExportSlice, cluster: ClusterName): ExportSlice {
       spiffeId: requireSpiffeId(endpoint.spiffeId),
       locality: decodeLocality(endpoint.locality),
       address: decodeAddress(endpoint.address),
+      ...decodeLoad(endpoint),
     })),
+  };
+}
+
+function decodeLoad({ capacity, load }: pb.Endpoint): Pick<Endpoint, 'capacity' | 'load'> {
+  if (capacity === 0) throw invalid('capacity "0" must be at least 1');
+  if (load !== undefined && load > LOAD_MAX)
+    throw invalid(`load "${load}" must be at most ${LOAD_MAX}`);
+  return {
+    ...(capacity === undefined ? {} : { capacity }),
+    ...(load === undefined ? {} : { load }),
   };
 }
 

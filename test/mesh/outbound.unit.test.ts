@@ -20,6 +20,7 @@ function vantage(clusters: readonly ClusterConfig[], region = 'east', zone = 'a'
     network: 'east',
     clusters: new Map(clusters.map(each => [each.name, each])),
     policies: new Map(),
+    spills: new Map(),
   };
 }
 

@@ -79,6 +79,7 @@ export function testLink(svid: Svid, trusted: readonly TestAuthority[]): TestLin
     foundUnreachable: () => undefined,
     gatewayRoutes: new Table('gateway-routes'),
     jwtSvid: () => Promise.reject(new Error('this link has no agent')),
+    reportLoads: () => undefined,
     status: () => ({ connected: true, sinceMs: 0, lastUpdateMs: 0, source: 'agent' }),
     run: () => Promise.resolve(),
   };

@@ -36,6 +36,15 @@ const endpoint = object({
   workload: workloadName(),
   serviceAccount: serviceAccount(),
   sidecar: address(),
+  /** Requests it can serve at a time; a cluster that is nearly full sends callers elsewhere. */
+  capacity: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer('must be a whole number'),
+      v.minValue(1, 'must be at least 1'),
+      v.maxValue(1_000_000, 'must be at most 1000000'),
+    ),
+  ),
   /** Default: the agent's own. */
   zone: v.optional(
     v.pipe(
@@ -95,12 +104,13 @@ function toServices(
     ports: entry.ports,
     exported: entry.export,
     exportTo: entry.exportTo ?? 'all',
-    endpoints: entry.endpoints.map(({ workload, serviceAccount: account, sidecar, zone }) => ({
-      workload,
+    endpoints: entry.endpoints.map(each => ({
+      workload: each.workload,
       cluster: owner.cluster,
-      spiffeId: workloadId(owner.trustDomain, entry.namespace, account),
-      locality: { region: owner.locality.region, zone: zone ?? owner.locality.zone },
-      address: sidecar,
+      spiffeId: workloadId(owner.trustDomain, entry.namespace, each.serviceAccount),
+      locality: { region: owner.locality.region, zone: each.zone ?? owner.locality.zone },
+      address: each.sidecar,
+      ...(each.capacity === undefined ? {} : { capacity: each.capacity }),
     })),
   }));
 }

@@ -21,8 +21,10 @@ import { meshRpcTls } from '../../trust-federation/tls.ts';
 import {
   type ProxyReport,
   ProxyReportsDefinition,
+  type ServiceLoad as ServiceLoadMessage,
 } from '../../wire/generated/isthmus/agent/v1/report.ts';
-import { REPORT_INTERVAL_MS } from '../limits.ts';
+import { REPORT_INTERVAL_MS, REPORT_LOADS_MAX } from '../limits.ts';
+import type { ServiceLoad } from '../proxy-reports.ts';
 import { Signal } from '../signal.ts';
 
 export interface ReporterOptions {
@@ -39,9 +41,15 @@ export class Reporter {
   readonly #options: ReporterOptions;
   readonly #changed = new Signal();
   #channel: RpcChannel | undefined;
+  #loads: () => readonly ServiceLoad[] = () => [];
 
   constructor(options: ReporterOptions) {
     this.#options = options;
+  }
+
+  /** Asked for at each report. */
+  reportLoads(loads: () => readonly ServiceLoad[]): void {
+    this.#loads = loads;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -92,6 +100,7 @@ export class Reporter {
         trustDomain,
         sequence: BigInt(sequence),
       })),
+      loads: this.#loads().slice(0, REPORT_LOADS_MAX).map(formatLoad),
     };
   }
 
@@ -108,4 +117,9 @@ export class Reporter {
     this.#channel?.close();
     this.#channel = undefined;
   }
+}
+
+function formatLoad({ service, inFlight }: ServiceLoad): ServiceLoadMessage {
+  const [namespace = '', name = ''] = service.split('/');
+  return { namespace, service: name, inFlight };
 }

@@ -16,6 +16,7 @@ import {
   hostsOf,
   importedUpstreams,
   localUpstreams,
+  type Spills,
   type Vantage,
 } from '../../mesh/outbound.ts';
 import {
@@ -46,6 +47,7 @@ export interface MeshState {
   readonly bundles: readonly TrustBundle[];
   /** How this cluster calls services. */
   readonly policies: ReadonlyMap<ServiceKey, ServicePolicy>;
+  readonly spills: Spills;
   readonly steering: Steering;
   /** Taken back lately, by service. */
   readonly withdrawn: {
@@ -94,6 +96,7 @@ function sidecarResources(
     network: state.cluster.network,
     clusters: state.clusters,
     policies: state.policies,
+    spills: state.spills,
   };
   const { services, imports } = state.withdrawn;
   const local = toldUpstreams(state.services, services, each =>

@@ -21,6 +21,7 @@ import type { Loss, NextHopState } from '../http/exchange.ts';
 import { MESH_FIELDS } from '../http/mesh-fields.ts';
 import { APPLICATION_REUSE_MS } from '../limits.ts';
 import { connectApplication } from './application.ts';
+import type { Meter } from './in-flight.ts';
 
 export interface ApplicationHopOptions {
   readonly conversation: Conversation;
@@ -28,6 +29,7 @@ export interface ApplicationHopOptions {
   readonly address: SocketAddress;
   /** Says who the caller is. */
   readonly requestEdits: HeadEdits;
+  readonly inFlight: Meter;
   readonly now: () => number;
   readonly onFinished: (head: RequestHead, status: number, durationMs: number) => void;
   readonly onRefused: (code: AnswerCode | 'application-unreachable') => void;
@@ -41,6 +43,7 @@ export class ApplicationHop implements NextHop, ChannelOwner {
   #kept: Channel | undefined;
   #keptSinceMs: number;
   #over = false;
+  #isInFlight = false;
 
   constructor(options: ApplicationHopOptions, application: SocketChannel) {
     this.#options = options;
@@ -48,7 +51,9 @@ export class ApplicationHop implements NextHop, ChannelOwner {
     this.#keep(application);
   }
 
-  route(): void {
+  route(_head: RequestHead, nowMs: number): void {
+    this.#isInFlight = true;
+    this.#options.inFlight.enter(nowMs);
     const { conversation, address, requestEdits } = this.#options;
     const kept = this.#takeKept();
     if (kept !== undefined) {
@@ -85,10 +90,12 @@ export class ApplicationHop implements NextHop, ChannelOwner {
 
   onOver(): void {
     this.#over = true;
+    this.#leave();
     this.#drop();
   }
 
   onFinished(head: RequestHead, status: number, durationMs: number): void {
+    this.#leave();
     this.#options.onFinished(head, status, durationMs);
   }
 
@@ -114,6 +121,12 @@ export class ApplicationHop implements NextHop, ChannelOwner {
 
   onBroken(): void {
     this.#kept = undefined;
+  }
+
+  #leave(): void {
+    if (!this.#isInFlight) return;
+    this.#isInFlight = false;
+    this.#options.inFlight.leave(this.#options.now());
   }
 
   #keep(application: Channel): void {

@@ -6,6 +6,7 @@
  */
 
 import type { ClusterName } from '../../mesh/names.ts';
+import { keyOf } from '../../mesh/service.ts';
 import type { SpiffeId } from '../../mesh/spiffe-id.ts';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
 import { fieldsOf } from '../../wire/http1/fields.ts';
@@ -20,6 +21,7 @@ import { MESH_FIELDS } from '../http/mesh-fields.ts';
 import type { BoundFigures } from '../metrics.ts';
 import { connectApplication } from './application.ts';
 import { ApplicationHop } from './http.ts';
+import type { InFlight } from './in-flight.ts';
 import { findService, type InboundService, type LookupRefusal } from './services.ts';
 
 export type StreamRefusal = LookupRefusal | 'method-refused' | 'application-unreachable';
@@ -46,6 +48,7 @@ export interface InboundRequest {
 export interface StreamHandlerOptions {
   readonly cluster: ClusterName;
   readonly services: readonly InboundService[];
+  readonly inFlight: InFlight;
   readonly identity: () => SpiffeId;
   readonly now: () => number;
   readonly figuresOf: (service: InboundService, peer: AcceptedPeer) => BoundFigures;
@@ -66,7 +69,7 @@ export class StreamHandler {
   }
 
   serve(stream: Http2Stream, head: ConnectHead, connection: MeshConnection): StreamEvents {
-    const { cluster, services, onRefused, onTcp } = this.#options;
+    const { cluster, services, inFlight, now, onRefused, onTcp } = this.#options;
     const authority = head.authority ?? '';
     const channel = new StreamChannel();
     channel.open(stream);
@@ -94,7 +97,9 @@ export class StreamHandler {
           this.#serveHttp(channel, application, service, connection);
         } else {
           onTcp(service);
-          join(channel, application, () => undefined);
+          const meter = inFlight.of(keyOf(service));
+          meter.enter(now());
+          join(channel, application, () => meter.leave(now()));
         }
       }
     });
@@ -107,7 +112,7 @@ export class StreamHandler {
     service: InboundService,
     { peer, conversations }: MeshConnection,
   ): void {
-    const { identity, now, figuresOf, onRefused, onRequest } = this.#options;
+    const { identity, now, inFlight, figuresOf, onRefused, onRequest } = this.#options;
     const conversation = new Conversation({ client: stream, now, endMeansGone: false });
     const figures = figuresOf(service, peer);
     const caller = fieldsOf(['x-forwarded-client-cert', `By=${identity()};URI=${peer.id}`]);
@@ -117,6 +122,7 @@ export class StreamHandler {
         stream,
         address: service.application,
         requestEdits: { drop: MESH_FIELDS, add: [caller] },
+        inFlight: inFlight.of(keyOf(service)),
         now,
         onFinished: ({ method }, status, durationMs) =>
           onRequest({ method, service, peer, figures, status, durationMs }),
