@@ -9,10 +9,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SocketAddress } from '../mesh/address.ts';
-import { type Collection, sameValue } from '../mesh/collection.ts';
+import { type Collection, type ObservableInput, sameValue } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
 import type { Locality } from '../mesh/locality.ts';
 import type { ClusterName, WorkloadName } from '../mesh/names.ts';
+import type { PathEvidence } from '../mesh/path.ts';
 import type { EndpointHash } from '../mesh/service.ts';
 import type { SpiffeId, TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
@@ -25,6 +26,7 @@ import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
 import { loadRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 import { type SvidSource, saveSvid } from '../trust-federation/svid.ts';
 import { TrustRootFile } from '../trust-federation/trust-root-file.ts';
+import type { PeerGateways } from '../wire/xds/peer-gateways.ts';
 import type { ResourceType } from '../wire/xds/resource.ts';
 import { LAST_KNOWN_GOOD_DELAY_MS } from './limits.ts';
 import { AdsClient } from './link/ads-client.ts';
@@ -86,6 +88,10 @@ export interface AgentLink {
   jwtSvid(audience: readonly string[]): Promise<JwtSvid>;
   /** Sidecars: how busy the application is; asked for at each report to the agent. */
   reportLoads(loads: () => readonly ServiceLoad[]): void;
+  /** Gateways: where the other clusters' gateways are. Empty in a sidecar. */
+  readonly peerGateways: Collection<ClusterName, PeerGateways>;
+  /** The agent is told of these from now on, and at once when `changes` says so. */
+  reportPaths(evidence: () => readonly PathEvidence[], changes: ObservableInput): void;
   status(): AgentLinkStatus;
   /** The stream, renewal, last-known-good. Never rejects because the agent is unreachable. */
   run(signal: AbortSignal): Promise<void>;
@@ -227,6 +233,8 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
       return { token: issued.token, expiresMs: Number(issued.expiresMs) };
     },
     reportLoads: loads => reporter.reportLoads(loads),
+    peerGateways: received.peerGateways,
+    reportPaths: (evidence, changes) => reporter.reportPaths(evidence, changes),
     status: () => status,
     run: signal => supervise([ads, identity, reporter, file, trustRootFile], signal),
   };

@@ -56,6 +56,7 @@ import {
   PROXIES_MAX,
   STOP_GRACE_MS,
 } from './limits.ts';
+import { ClusterLiveness } from './liveness.ts';
 import { Members } from './members.ts';
 import { hasLeft, openMembership } from './membership.ts';
 import { deriveMesh } from './mesh-state.ts';
@@ -166,18 +167,6 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const registry = options.registry ?? new RegistryClient({ addresses: config.registry, tls, log });
   const subscriber = new RegistrySubscriber({ registry, stateDir, log, now });
   await subscriber.load();
-  const members = new Members({
-    own: { name: cluster, trustDomain, clusterSet },
-    claims: subscriber.clusters,
-    intents: subscriber.intents,
-    proofs: envelopeProofs(new Map([[clusterSet, clusterSetRoots]]), now),
-    readRevocation: statement => readRevocation(statement, clusterSetRoots, now()),
-    stateDir,
-    onRefused: kind => metrics.claimsRefused.inc({ kind }),
-    log,
-  });
-  await members.load();
-
   const ledgerFile = new LastKnownGood({
     path: join(stateDir, 'authority', 'issued'),
     serialise: () => ledger.serialise(),
@@ -190,6 +179,26 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     onServed: certificate => ledger.served(certificateId(certificate)),
     now,
   });
+  const liveness = new ClusterLiveness({
+    own,
+    claims: subscriber.clusters,
+    reports: proxyReports.reports,
+    onVerdict: verdict => metrics.verdicts.inc({ verdict }),
+    log,
+    now,
+  });
+  const members = new Members({
+    own: { name: cluster, trustDomain, clusterSet },
+    claims: liveness.clusters,
+    intents: subscriber.intents,
+    proofs: envelopeProofs(new Map([[clusterSet, clusterSetRoots]]), now),
+    readRevocation: statement => readRevocation(statement, clusterSetRoots, now()),
+    stateDir,
+    onRefused: kind => metrics.claimsRefused.inc({ kind }),
+    log,
+  });
+  await members.load();
+
   const endpointLoads = new EndpointLoads({
     services: source.services,
     reports: proxyReports.reports,
@@ -204,6 +213,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     bundles: [ownBundle.bundles, members.bundles],
     policies: policySource.policies,
     intents: subscriber.intents,
+    verdicts: liveness.verdicts,
     steering,
     known: subscriber,
     now,
@@ -316,6 +326,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     policySource,
     spill,
     subscriber,
+    liveness,
     members,
     mesh,
     publisher,
@@ -352,6 +363,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       policySource,
       members,
       subscriber,
+      liveness,
       steering,
       endpointLoads,
       spill,

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { ClusterRecord } from '../mesh/cluster.ts';
+import type { Verdict } from '../mesh/liveness.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
@@ -11,6 +12,7 @@ import type { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import type { PolicySource } from './discovery/policy-source.ts';
 import type { StaticSource } from './discovery/static-source.ts';
 import type { IssuanceAudit } from './issuance-audit.ts';
+import type { ClusterLiveness } from './liveness.ts';
 import type { Members } from './members.ts';
 import type { DerivedMesh } from './mesh-state.ts';
 import type { AgentFigures } from './metrics.ts';
@@ -25,6 +27,7 @@ export interface AgentParts {
   readonly policySource: PolicySource;
   readonly spill: SpillSource;
   readonly subscriber: RegistrySubscriber;
+  readonly liveness: ClusterLiveness;
   readonly members: Members;
   readonly mesh: DerivedMesh;
   readonly publisher: RegistryPublisher;
@@ -36,10 +39,11 @@ export interface AgentParts {
 }
 
 export function exposeState(admin: AdminServer, parts: AgentParts): void {
-  const { source, policySource, subscriber, members, mesh, publisher, proxies } = parts;
-  const { proxyReports, refusedPeers, operator, spill } = parts;
+  const { source, policySource, subscriber, liveness, members, mesh } = parts;
+  const { publisher, proxies, proxyReports, refusedPeers, operator, spill } = parts;
   admin.debug('clusters', () => describeClusters(parts));
   admin.debug('intents', () => [...subscriber.intents.entries().values()]);
+  admin.debug('liveness', () => liveness.describe());
   admin.debug('refusals', () => refusedPeers.list());
   admin.debug('claims', () => members.refusals());
   admin.debug('proxies', () => proxies.list());
@@ -68,6 +72,7 @@ export function figuresOf({
   source,
   policySource,
   subscriber,
+  liveness,
   members,
   proxies,
 }: AgentParts): AgentFigures {
@@ -80,6 +85,9 @@ export function figuresOf({
       const live = all.filter(({ freshness }) => freshness.kind === 'live').length;
       return { live, stale: all.length - live };
     },
+    dead: () => countOf(liveness, verdict => verdict === 'dead' || verdict === 'recovering'),
+    unreachable: () => countOf(liveness, verdict => verdict === 'unreachable'),
+    heldWithdrawals: () => liveness.heldWithdrawals(),
     refusals: () => members.refusals().length,
     proxies: () => ({
       connected: proxies.list().filter(({ connected }) => connected).length,
@@ -88,8 +96,15 @@ export function figuresOf({
   };
 }
 
+function countOf(
+  { verdicts }: ClusterLiveness,
+  matches: (verdict: Verdict['kind']) => boolean,
+): number {
+  return [...verdicts.entries().values()].filter(({ verdict }) => matches(verdict.kind)).length;
+}
+
 /** Our own first, as this agent has it; what the registry shows of us is its business. */
-function describeClusters({ subscriber, members, mesh }: AgentParts): unknown[] {
+function describeClusters({ subscriber, liveness, members, mesh }: AgentParts): unknown[] {
   const { cluster, exports, bundles } = mesh.state();
   const bundle = bundles.find(({ trustDomain }) => trustDomain === cluster.trustDomain);
   const freshness = subscriber.clusters.get(cluster.name)?.freshness;
@@ -102,11 +117,14 @@ function describeClusters({ subscriber, members, mesh }: AgentParts): unknown[] 
       bundle: bundle === undefined ? undefined : describeBundle(bundle),
       exports: exports.map(describeExport),
     },
-    ...[...members.clusters.entries()].map(describeMember),
+    ...[...members.clusters.entries()].map(([name, record]) => ({
+      ...describeMember(name, record),
+      liveness: liveness.verdicts.get(name),
+    })),
   ];
 }
 
-function describeMember([name, record]: readonly [ClusterName, ClusterRecord]): unknown {
+function describeMember(name: ClusterName, record: ClusterRecord): object {
   const { freshness, config, bundle, exports } = record;
   return {
     name,

@@ -35,6 +35,12 @@ export const PROXIES_MAX = 5_000;
 export const REPORT_INTERVAL_MS = 2_000;
 /** Bundles of one report; beyond: LIMIT_EXCEEDED. */
 export const REPORT_BUNDLES_MAX = 1_000;
+/** Paths of one report; beyond: LIMIT_EXCEEDED. */
+export const REPORT_PATHS_MAX = 1_000;
+/** A report older than this says nothing of the paths any more. */
+export const REPORT_FRESH_MS = 8_000;
+/** Liveness is judged this often, and when a signal changes. */
+export const LIVENESS_TICK_MS = 1_000;
 /** Names one stream may subscribe to; beyond: the stream ends with LIMIT_EXCEEDED. */
 export const SUBSCRIPTIONS_MAX = 10_000;
 /** Requests of one stream waiting to be handled; beyond: the stream ends with LIMIT_EXCEEDED. */

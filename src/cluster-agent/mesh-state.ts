@@ -7,7 +7,7 @@ import type { ClusterConfig, ClusterRecord } from '../mesh/cluster.ts';
 import { type Collection, derive, type ObservableInput } from '../mesh/collection.ts';
 import { exportedService } from '../mesh/exports.ts';
 import type { ServicePolicy } from '../mesh/failover-policy.ts';
-import { type ImportedService, importServices } from '../mesh/imports.ts';
+import { type ImportedService, importServices, withoutTombstones } from '../mesh/imports.ts';
 import { type Intent, type IntentKey, intentKey } from '../mesh/intent.ts';
 import type { ClusterName, ServiceKey } from '../mesh/names.ts';
 import { usableExports } from '../mesh/ownership.ts';
@@ -17,6 +17,7 @@ import type { Steering } from '../mesh/steering.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { type LoadKey, loadKey } from './endpoint-loads.ts';
+import type { ClusterVerdict } from './liveness.ts';
 import { Withdrawals } from './withdrawals.ts';
 import type { MeshState } from './xds/snapshot.ts';
 
@@ -42,6 +43,7 @@ export interface MeshInputs {
   readonly bundles: readonly Collection<TrustDomain, TrustBundle>[];
   readonly policies: Collection<ServiceKey, ServicePolicy>;
   readonly intents: Collection<IntentKey, Intent>;
+  readonly verdicts: Collection<ClusterName, ClusterVerdict>;
   readonly steering: { current(): Steering } & ObservableInput;
   /** Whether the members are known, and a way to hear of it. */
   readonly known: { readonly hasView: boolean } & ObservableInput;
@@ -49,27 +51,28 @@ export interface MeshInputs {
 }
 
 export function deriveMesh(inputs: MeshInputs): DerivedMesh {
-  const { own, services, loads, members, policies, intents, steering, known, now } = inputs;
-  const { bundles: sources } = inputs;
+  const { own, services, loads, members, bundles: sources, policies, verdicts } = inputs;
+  const { intents, steering, known, now } = inputs;
   const exports = derive('exports', [services, loads], () =>
     [...services.entries().values()]
       .map(service => withLoads(service, loads))
       .map(exportedService)
       .flatMap(service => (service === undefined ? [] : [[keyOf(service), service] as const])),
   );
+  const isServed = (cluster: ClusterName): boolean => verdicts.get(cluster)?.isServed ?? true;
   const ownersOf = ({ namespace, name }: ExportedService): readonly ClusterName[] | undefined => {
     const key = intentKey({ kind: 'service-ownership', namespace, name, clusters: [] });
     const intent = intents.get(key);
     return intent?.kind === 'service-ownership' ? intent.clusters : undefined;
   };
-  const imports = derive('imports', [exports, members, intents], () => {
+  const imports = derive('imports', [exports, members, intents, verdicts], () => {
     const offers = new Map<ClusterName, readonly ExportedService[]>([
       [own.name, [...exports.entries().values()]],
     ]);
     for (const [cluster, record] of members.entries()) {
       offers.set(cluster, usableExports(own.name, cluster, record.exports, ownersOf));
     }
-    return importServices(offers);
+    return importServices(withoutTombstones(offers, isServed));
   });
   const bundles = derive('bundles', sources, () =>
     sources.toReversed().flatMap(source => [...source.entries()]),
@@ -91,6 +94,7 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
       members,
       bundles,
       policies,
+      verdicts,
       steering,
       known,
     ],
@@ -105,7 +109,7 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
       ]),
       bundles: [...bundles.entries().values()],
       policies: policies.entries(),
-      steering: steering.current(),
+      steering: withReturns(steering.current(), verdicts.entries()),
       withdrawn: { services: gone.services.current(), imports: gone.imports.current() },
       complete: known.hasView,
     }),
@@ -121,4 +125,18 @@ function withLoads(service: LocalService, loads: Collection<LoadKey, number>): L
       return load === undefined ? endpoint : { ...endpoint, load };
     }),
   };
+}
+
+/** A cluster that has come back from the dead is given its share little by little. */
+function withReturns(
+  steering: Steering,
+  verdicts: ReadonlyMap<ClusterName, ClusterVerdict>,
+): Steering {
+  const returning = [...verdicts].filter(([, { availability }]) => availability < 100);
+  if (returning.length === 0) return steering;
+  const availability = new Map(steering.availability);
+  for (const [cluster, { availability: percent }] of returning) {
+    availability.set(cluster, ((availability.get(cluster) ?? 100) * percent) / 100);
+  }
+  return { ...steering, availability };
 }

@@ -9,6 +9,7 @@ export interface AgentMetrics {
   readonly connectionsRefused: Counter<'port' | 'reason'>;
   readonly claimsRefused: Counter<'kind'>;
   readonly pushes: Counter<'type' | 'result'>;
+  readonly verdicts: Counter<'verdict'>;
 }
 
 export interface AgentFigures {
@@ -16,6 +17,9 @@ export interface AgentFigures {
   readonly policiesProblem: () => boolean;
   readonly registryConnected: () => boolean;
   readonly clusters: () => { readonly live: number; readonly stale: number };
+  readonly dead: () => number;
+  readonly unreachable: () => number;
+  readonly heldWithdrawals: () => number;
   readonly refusals: () => number;
   readonly proxies: () => { readonly connected: number; readonly nacked: number };
 }
@@ -41,6 +45,12 @@ export function createAgentMetrics(): AgentMetrics {
       name: 'isthmus_agent_claims_refused_total',
       help: 'Claims about other clusters that were not believed, by what was wrong with them',
       labelNames: ['kind'],
+      registers,
+    }),
+    verdicts: new Counter({
+      name: 'isthmus_agent_verdicts_total',
+      help: 'Changes of the liveness of other clusters, by what they changed to',
+      labelNames: ['verdict'],
       registers,
     }),
     pushes: new Counter({
@@ -82,6 +92,21 @@ export function exposeFigures({ registry }: AgentMetrics, figures: AgentFigures)
     'isthmus_agent_clusters_stale',
     'Clusters served from the last known good state',
     () => figures.clusters().stale,
+  );
+  gauge(
+    'isthmus_agent_clusters_dead',
+    'Clusters taken out of service: neither their lease nor any path answers, or not for long enough again',
+    figures.dead,
+  );
+  gauge(
+    'isthmus_agent_clusters_unreachable',
+    'Clusters whose lease is held and that no proxy of this cluster reaches',
+    figures.unreachable,
+  );
+  gauge(
+    'isthmus_agent_withdrawals_held',
+    'Services whose endpoints were withdrawn without a word of their agent, and stay',
+    figures.heldWithdrawals,
   );
   gauge(
     'isthmus_agent_refusals',

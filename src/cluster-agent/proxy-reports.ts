@@ -13,6 +13,7 @@ import {
   serviceKey,
   type WorkloadName,
 } from '../mesh/names.ts';
+import type { PathEvidence } from '../mesh/path.ts';
 import { parseTrustDomain, type SpiffeId, type TrustDomain } from '../mesh/spiffe-id.ts';
 import { type RpcService, rpcService } from '../runtime/rpc-server.ts';
 import {
@@ -20,7 +21,13 @@ import {
   ProxyReportsDefinition,
   type ServiceLoad as ServiceLoadMessage,
 } from '../wire/generated/isthmus/agent/v1/report.ts';
-import { PROXIES_MAX, REPORT_BUNDLES_MAX, REPORT_LOADS_MAX } from './limits.ts';
+import {
+  PROXIES_MAX,
+  REPORT_BUNDLES_MAX,
+  REPORT_LOADS_MAX,
+  REPORT_PATHS_MAX,
+} from './limits.ts';
+import { parsePath } from './path-report.ts';
 import { peerIdOf } from './peer.ts';
 
 export interface ProxyReport {
@@ -34,6 +41,8 @@ export interface ProxyReport {
   };
   /** Trust domain → sequence of the bundle it verifies with. */
   readonly bundles: Readonly<Record<TrustDomain, number>>;
+  /** What it knows of the ways to other clusters that it has tried. */
+  readonly paths: readonly PathEvidence[];
   /** Requests in flight at its application, on average since the report before. */
   readonly loads: readonly ServiceLoad[];
 }
@@ -79,7 +88,8 @@ export class ProxyReports {
   }
 
   #read(message: ProxyReportMessage, spiffeId: SpiffeId): ProxyReport {
-    const { svid, bundles } = message;
+    const { svid, bundles, paths } = message;
+    const atMs = this.#options.now();
     if (svid === undefined) throw new MeshError('REQUEST_INVALID', 'report has no svid');
     if (bundles.length > REPORT_BUNDLES_MAX) {
       throw new MeshError(
@@ -93,10 +103,16 @@ export class ProxyReports {
         `${message.loads.length} loads in one report; use at most ${REPORT_LOADS_MAX}`,
       );
     }
+    if (paths.length > REPORT_PATHS_MAX) {
+      throw new MeshError(
+        'LIMIT_EXCEEDED',
+        `${paths.length} paths in one report; use at most ${REPORT_PATHS_MAX}`,
+      );
+    }
     return {
       proxy: parseWorkloadName(message.proxy),
       spiffeId,
-      atMs: this.#options.now(),
+      atMs,
       svid: {
         issuerSha256: svid.issuerSha256.toString('hex'),
         notAfterMs: Number(svid.notAfterMs),
@@ -108,6 +124,7 @@ export class ProxyReports {
         ]),
       ),
       loads: message.loads.map(readLoad),
+      paths: paths.map(path => parsePath(path, atMs)),
     };
   }
 

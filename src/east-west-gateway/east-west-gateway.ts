@@ -7,6 +7,7 @@
 import type { AgentLink } from '../cluster-agent/client.ts';
 import { linkToAgent } from '../cluster-agent/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
+import { derive } from '../mesh/collection.ts';
 import { gatewayId } from '../mesh/system-identities.ts';
 import { AdminServer } from '../runtime/admin.ts';
 import type { Logger } from '../runtime/log.ts';
@@ -15,10 +16,13 @@ import { processFacts } from '../runtime/process-facts.ts';
 import { socketAccess } from '../runtime/socket-internals.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
+import { exposePaths } from '../trust-federation/path-metrics.ts';
+import { type Path, type PathKey, PathProber, pathKey } from '../trust-federation/path-prober.ts';
 import type { GatewayConfig } from './config.ts';
-import { DRAIN_MS } from './limits.ts';
+import { DRAIN_MS, PROBE_HANDSHAKE_EVERY_MS } from './limits.ts';
 import { GatewayListener } from './listener.ts';
 import { createGatewayMetrics } from './metrics.ts';
+import { Probes } from './probes.ts';
 import { Tap } from './tap.ts';
 
 export async function buildGateway(
@@ -61,14 +65,37 @@ export async function assembleGateway(parts: {
   const { config, stateDir, link, log, now } = parts;
   const registry = createMetrics('gateway');
   const tap = new Tap();
+  const metrics = createGatewayMetrics(registry);
   const listener = new GatewayListener({
     table: { cluster: config.cluster, routes: link.gatewayRoutes },
-    metrics: createGatewayMetrics(registry),
+    metrics,
+    probes: new Probes({ link, metrics, now }),
     log,
     now,
     drainMs: config.drain ?? DRAIN_MS,
     tap: bytes => tap.offer(bytes),
   });
+
+  const peers = derive<PathKey, Path>('peer-paths', [link.peerGateways], () =>
+    [...link.peerGateways.entries().values()].flatMap(({ cluster, trustDomain, addresses }) =>
+      addresses.map(peer => {
+        const path = { cluster, trustDomain, address: peer };
+        return [pathKey(path), path] as const;
+      }),
+    ),
+  );
+  const prober = new PathProber({
+    paths: peers,
+    identity: link.identity,
+    bundles: link.bundles,
+    handshakeEveryMs: PROBE_HANDSHAKE_EVERY_MS,
+    // What passes here is between others.
+    heardMs: () => undefined,
+    now,
+    random: Math.random,
+  });
+  link.reportPaths(() => prober.evidence(), prober.states);
+  exposePaths(registry, prober);
 
   const admin = new AdminServer({ metrics: registry, config });
   admin.debug('process', processFacts(stateDir, now));
@@ -79,6 +106,7 @@ export async function assembleGateway(parts: {
   admin.debug('agent', () => link.status());
   admin.debug('identity', () => describeIdentity(link.identity.current(), link.bundles, now()));
   admin.debug('bundles', () => describeBundles(link.bundles.entries().values()));
+  admin.debug('liveness', () => prober.evidence());
   admin.debug('routes', () => [...link.gatewayRoutes.entries().values()]);
   admin.debug('connections', () => listener.connections());
   admin.route('GET', '/tap', tap.serve);
@@ -90,6 +118,7 @@ export async function assembleGateway(parts: {
     tasks: [
       { name: 'agent-link', run: signal => link.run(signal) },
       { name: 'listener', run: signal => listener.run(signal) },
+      prober,
       { name: 'admin', run: signal => admin.run(signal) },
     ],
     address,

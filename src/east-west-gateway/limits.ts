@@ -16,6 +16,18 @@ export const READ_BYTES = 16 * 1024;
 export const BULK_READ_BYTES = 256 * 1024;
 /** Buffers of BULK_READ_BYTES kept for reuse by the process; further ones are left to the garbage collector. */
 export const BULK_BUFFERS_MAX = 16;
+/** Probe connections open at once; the next one is closed. */
+export const PROBES_MAX = 1_000;
+/** Handshakes of probes that one address may begin, a second and at once; the next one is closed. */
+export const PROBES_PER_SECOND_MAX = 50;
+export const PROBES_BURST_MAX = 200;
+/** The same of all addresses together: what probing may cost this process. */
+export const ALL_PROBES_PER_SECOND_MAX = 200;
+export const ALL_PROBES_BURST_MAX = 500;
+/** Addresses remembered for that; when all of them are busy a new one is refused. */
+export const PROBE_SOURCES_MAX = 10_000;
+/** A probe of another gateway goes over a new connection at least this often; in between over the old one. */
+export const PROBE_HANDSHAKE_EVERY_MS = 5_000;
 /** How long a stop waits for open connections unless `drain` says otherwise; then they are cut. */
 export const DRAIN_MS = 10_000;
 /** Taps open at once; the next one is answered 429. */

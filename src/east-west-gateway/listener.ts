@@ -19,6 +19,7 @@ import {
   KEEP_ALIVE_MS,
 } from './limits.ts';
 import type { GatewayMetrics, GatewayRefusal } from './metrics.ts';
+import type { Probes } from './probes.ts';
 import { type RoutingTable, routeServerName } from './routing.ts';
 import { connectEndpoint, type Direction, splice } from './splice.ts';
 
@@ -28,6 +29,7 @@ export interface GatewayListenerOptions {
   readonly log: Logger;
   readonly now: () => number;
   readonly drainMs: number;
+  readonly probes: Probes;
   /** Sees every relayed chunk. */
   readonly tap: (bytes: Buffer) => void;
   /** Smaller in tests. */
@@ -51,6 +53,8 @@ export class GatewayListener {
   readonly #sockets = new Set<Socket>();
   readonly #perSource = new Map<string, number>();
   readonly #spliced = new Set<SplicedConnection>();
+  readonly #probing = new Set<Socket>();
+  #onRelayEnd: () => void = () => undefined;
   #turn = 0;
 
   constructor(options: GatewayListenerOptions) {
@@ -72,13 +76,30 @@ export class GatewayListener {
     return [...this.#spliced];
   }
 
+  /**
+   * A stop: nothing new is accepted, and every probe is told, so callers open their next sessions through
+   * another gateway and end those through this one as their calls finish.
+   */
   async run(signal: AbortSignal): Promise<void> {
+    const { probes, drainMs, log } = this.#options;
     await aborted(signal);
     const closed = closeServer(this.#server);
-    if (await settlesWithin(closed, this.#options.drainMs)) return;
-    this.#options.log.warn({ connections: this.#sockets.size }, 'cutting connections after drain');
+    probes.drain();
+    if (!(await settlesWithin(this.#drained(), drainMs))) {
+      log.warn({ connections: this.#spliced.size }, 'cutting connections after drain');
+    }
     for (const socket of this.#sockets) socket.resetAndDestroy();
-    await closed;
+    await Promise.all([closed, probes.close()]);
+  }
+
+  /** Probes are not waited for: they stay as long as there is something to tell them. */
+  #drained(): Promise<void> {
+    return new Promise(resolve => {
+      this.#onRelayEnd = () => {
+        if (this.#sockets.size === this.#probing.size) resolve();
+      };
+      this.#onRelayEnd();
+    });
   }
 
   async #accept(socket: Socket): Promise<void> {
@@ -100,6 +121,14 @@ export class GatewayListener {
     const decision = routeServerName(hello.serverName, this.#options.table, this.#turn++);
     if (decision.kind === 'refused') {
       this.#refuse(decision.reason, source, hello.serverName);
+      socket.destroy();
+      return;
+    }
+    if (decision.kind === 'probe') {
+      this.#probing.add(socket);
+      const refusal = this.#options.probes.answer(socket, hello.bytes, source);
+      if (refusal === undefined) return;
+      this.#refuse(refusal, source, hello.serverName);
       socket.destroy();
       return;
     }
@@ -157,7 +186,9 @@ export class GatewayListener {
       const left = (this.#perSource.get(source) ?? 1) - 1;
       if (left === 0) this.#perSource.delete(source);
       else this.#perSource.set(source, left);
+      this.#probing.delete(socket);
       metrics.open.set(this.#sockets.size);
+      this.#onRelayEnd();
     });
     return undefined;
   }

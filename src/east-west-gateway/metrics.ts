@@ -2,6 +2,7 @@
 
 import { Counter, Gauge } from 'prom-client';
 import type { MetricsRegistry } from '../runtime/metrics.ts';
+import type { ConnectionRefusal } from '../trust-federation/peer-listener.ts';
 import type { HelloOutcome } from './hello-reader.ts';
 import type { RoutingRefusal } from './routing.ts';
 import type { Direction } from './splice.ts';
@@ -9,13 +10,15 @@ import type { Direction } from './splice.ts';
 export type GatewayRefusal =
   | Extract<HelloOutcome, { kind: 'refused' }>['reason']
   | RoutingRefusal
-  | 'connection-limit'
+  | ConnectionRefusal
+  | 'probe-limit'
   | 'source-limit'
   | 'endpoint-unreachable';
 
 export interface GatewayMetrics {
   readonly accepted: Counter;
   readonly refused: Counter<'reason'>;
+  readonly probes: Counter;
   readonly open: Gauge;
   /** Added to with every chunk; prom-client is told when somebody asks. */
   readonly bytes: Record<Direction, number>;
@@ -44,6 +47,11 @@ export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics 
       name: 'isthmus_gateway_refused_total',
       help: 'Connections closed without reaching an endpoint, by reason',
       labelNames: ['reason'],
+      registers,
+    }),
+    probes: new Counter({
+      name: 'isthmus_gateway_probes_total',
+      help: 'Connections of probes that this gateway answers itself',
       registers,
     }),
     open: new Gauge({

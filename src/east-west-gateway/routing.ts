@@ -7,10 +7,12 @@
 import type { Collection } from '../mesh/collection.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import type { GatewayEndpoint, GatewayRoute } from '../mesh/upstream.ts';
-import { formatSni, parseSni, type Sni } from '../wire/sni.ts';
+import { formatSni, parseProbeSni, parseSni, type Sni } from '../wire/sni.ts';
 
 export type RoutingDecision =
   | { readonly kind: 'routed'; readonly sni: string; readonly endpoint: GatewayEndpoint }
+  /** The one name that is answered here; see probes.ts. */
+  | { readonly kind: 'probe' }
   | { readonly kind: 'refused'; readonly reason: RoutingRefusal };
 
 export type RoutingRefusal =
@@ -32,6 +34,10 @@ export function routeServerName(
   turn: number,
 ): RoutingDecision {
   if (serverName === undefined) return refused('no-server-name');
+  const probed = parseProbeSni(serverName);
+  if (probed !== undefined) {
+    return probed === table.cluster ? { kind: 'probe' } : refused('other-cluster');
+  }
   const sni = parseSni(serverName);
   if (sni === undefined) return refused('not-a-mesh-name');
   if (sni.cluster !== table.cluster) return refused('other-cluster');

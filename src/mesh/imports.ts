@@ -53,6 +53,29 @@ export function importServices(
   return imports;
 }
 
+/**
+ * What is offered without the endpoints of clusters that are not served, where a service has others. The
+ * last ones stay: a call that fails fast is better than a name that leads nowhere.
+ */
+export function withoutTombstones(
+  exportsByCluster: ReadonlyMap<ClusterName, readonly ExportedService[]>,
+  isServed: (cluster: ClusterName) => boolean,
+): ReadonlyMap<ClusterName, readonly ExportedService[]> {
+  const alive = new Set<ServiceKey>();
+  for (const [cluster, services] of exportsByCluster) {
+    if (!isServed(cluster)) continue;
+    for (const each of services) if (each.endpoints.length > 0) alive.add(keyOf(each));
+  }
+  return new Map(
+    [...exportsByCluster].map(([cluster, services]) => [
+      cluster,
+      isServed(cluster)
+        ? services
+        : services.map(each => (alive.has(keyOf(each)) ? { ...each, endpoints: [] } : each)),
+    ]),
+  );
+}
+
 function merge(
   known: ImportedService | undefined,
   service: ExportedService,

@@ -28,8 +28,18 @@ export const CONNECT_TIMEOUT_MS = 1_000;
 export const HANDSHAKE_TIMEOUT_MS = 3_000;
 /** The other sidecar's answer to CONNECT; then the attempt has failed and the session gets no more calls. */
 export const CONNECT_ANSWER_TIMEOUT_MS = 3_000;
-/** A ping on each session this often; one not answered before the next closes the session. */
-export const SESSION_PING_MS = 2_000;
+/** A ping on each session this often, unless one is unanswered. */
+export const SESSION_PING_MS = 500;
+/** Times in a row that nothing was heard on a session while a ping waits: 2 s; then it is closed. */
+export const SESSION_SILENT_TICKS = 4;
+/** A session without a stream; then it is ended. */
+export const SESSION_IDLE_MS = 60_000;
+/** A probe of a gateway goes over a new connection at least this often; sessions tell the rest. */
+export const PROBE_HANDSHAKE_EVERY_MS = 30_000;
+/** A gateway that leads to nothing called for this long is no longer probed. */
+export const PATH_USED_MS = 60_000;
+/** What is in use is looked at this often. */
+export const PATHS_LOOK_MS = 1_000;
 /** Streams of one session that wait for their next exchange, for each authority; one more is ended. */
 export const IDLE_STREAMS_MAX = 256;
 /**

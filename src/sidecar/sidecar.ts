@@ -15,15 +15,18 @@ import { processFacts } from '../runtime/process-facts.ts';
 import { socketAccess } from '../runtime/socket-internals.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
+import { exposePaths } from '../trust-federation/path-metrics.ts';
+import { PathProber } from '../trust-federation/path-prober.ts';
 import { type PeerRefusal, RefusedPeers } from '../trust-federation/refused-peers.ts';
 import type { SidecarConfig } from './config.ts';
 import { InFlight } from './inbound/in-flight.ts';
 import { InboundListener } from './inbound/listener.ts';
 import { StreamHandler } from './inbound/streams.ts';
-import { DRAIN_MS } from './limits.ts';
+import { DRAIN_MS, PROBE_HANDSHAKE_EVERY_MS } from './limits.ts';
 import { createSidecarMetrics, exposeHealth } from './metrics.ts';
 import { Caller } from './outbound/caller.ts';
 import { OutboundHttpListener } from './outbound/http-listener.ts';
+import { PathsInUse } from './outbound/paths-in-use.ts';
 import { Rotations } from './outbound/rotations.ts';
 import { OutboundTcpListener } from './outbound/tcp-listener.ts';
 import { Trials } from './outbound/trials.ts';
@@ -119,6 +122,27 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
     pool,
     onAttemptFailed: attempt => reporter.attemptFailed(attempt),
   });
+  const inUse = new PathsInUse(pool, now);
+  const prober = new PathProber({
+    paths: inUse.paths,
+    identity,
+    bundles,
+    handshakeEveryMs: PROBE_HANDSHAKE_EVERY_MS,
+    heardMs: path => inUse.heardMs(path),
+    now,
+    random,
+  });
+  prober.states.observe(changes => {
+    for (const change of changes) {
+      const address = inUse.paths.get(change.key)?.address;
+      if (address === undefined) continue;
+      const state = change.kind === 'put' ? change.value : undefined;
+      rotations.gateways.probed(address, state);
+      if (state?.kind === 'draining') pool.retireThrough(address);
+    }
+  });
+  link.reportPaths(() => prober.evidence(), prober.states);
+  exposePaths(registry, prober);
   const trials = new Trials({ rotations, caller, now });
   const outboundHttp = new OutboundHttpListener({
     hosts,
@@ -183,6 +207,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   admin.debug('held', () => link.held.entries());
   admin.debug('hosts', () => hosts.entries());
   admin.debug('upstreams', () => [...rotations.all()].map(each => each.describe(now())));
+  admin.debug('liveness', () => prober.evidence());
   admin.debug('gateways', () => [...rotations.gateways.all()]);
 
   const workloadApi = await openWorkloadApi(config, link, log, now);
@@ -206,6 +231,8 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
         run: (signal: AbortSignal) => listener.run(signal),
       })),
       trials,
+      inUse,
+      prober,
       { name: 'tunnel', run: signal => pool.run(signal) },
       ...(workloadApi === undefined ? [] : [workloadApi]),
       { name: 'admin', run: signal => admin.run(signal) },

@@ -21,3 +21,23 @@ export const JWT_SVID_CHARS_MAX = 16_384;
 
 /** Credentials that somebody else renews are looked at this often. */
 export const CREDENTIALS_POLL_MS = 2_000;
+/** One ping of a probe and its echo: more than a packet each way, so that a path that loses big ones shows. */
+export const PROBE_BYTES = 4_096;
+/** Echoed on one probe connection; then it is closed, and its caller makes another. */
+export const PROBE_ECHO_BYTES_MAX = 512 * 1024;
+/** A probe connection, however busy; then it is closed. */
+export const PROBE_LIFE_MS_MAX = 120_000;
+/** A probe connection between two pings; then it is closed. */
+export const PROBE_IDLE_MS_MAX = 15_000;
+/** From a probe's ClientHello to a verified peer; then it is closed. */
+export const PROBE_ACCEPT_MS_MAX = 3_000;
+/** From one answer on a path to the next question, less up to a quarter. */
+export const PROBE_INTERVAL_MS = 1_000;
+/** For the echo of a ping; then a new connection is tried. */
+export const PROBE_ANSWER_MS_MAX = 900;
+/** For a new connection of a probe, handshake included; then the path is down. */
+export const PROBE_HANDSHAKE_MS_MAX = 1_100;
+/** An observer that stood still for longer forgets what it was waiting for. */
+export const PROBE_STALL_MS = 300;
+/** Paths that one proxy probes; further ones are not, and nothing is known of them. */
+export const PROBED_PATHS_MAX = 200;

@@ -15,6 +15,7 @@ import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { closeServer, listen } from '../runtime/listen.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { RefusalReason } from './chain-rules.ts';
+import type { PROBE_PROTOCOL } from './peer-probe.ts';
 import type { PeerRefusal } from './refused-peers.ts';
 import type { SvidSource } from './svid.ts';
 import { anonymousServerTls, meshServerTls, peerChain, verifyConnection } from './tls.ts';
@@ -35,8 +36,10 @@ export type ConnectionRefusal =
   | RefusalReason
   /** Plaintext, noise, a connection that broke off. */
   | 'tls-handshake'
-  /** Every mesh port speaks HTTP/2; the client offered something else. */
+  /** Mesh ports speak HTTP/2; the client offered something else. */
   | 'not-http2'
+  /** The answering side of probes speaks only that; see peer-probe.ts. */
+  | 'not-a-probe'
   | 'connection-limit';
 
 export interface ConnectionRefused extends PeerRefusal {
@@ -45,6 +48,8 @@ export interface ConnectionRefused extends PeerRefusal {
 
 export interface PeerListenerOptions {
   readonly identity: SvidSource;
+  /** Application protocol (ALPN); default "h2". */
+  readonly protocol?: 'h2' | typeof PROBE_PROTOCOL;
   readonly admission: Admission;
   readonly connectionsMax: number;
   readonly handshakeMsMax: number;
@@ -66,7 +71,7 @@ export class PeerListener {
     this.#server = createServer(
       {
         ...this.#credentials(),
-        ALPNProtocols: ['h2'],
+        ALPNProtocols: [options.protocol ?? 'h2'],
         handshakeTimeout: options.handshakeMsMax,
         noDelay: true,
       },
@@ -107,6 +112,11 @@ export class PeerListener {
     return listen(this.#server, address);
   }
 
+  /** A connection that something else accepted; what was read of it must have been put back. */
+  adopt(socket: Socket): void {
+    this.#server.emit('connection', socket);
+  }
+
   /** Stops accepting; resolves when the last connection is gone. */
   close(): Promise<void> {
     for (const stop of this.#stopObserving) stop();
@@ -130,11 +140,12 @@ export class PeerListener {
   }
 
   #accept(socket: TLSSocket): void {
-    const { admission, now } = this.#options;
+    const { admission, now, protocol = 'h2' } = this.#options;
     // Whoever takes the socket listens for its end; a reset must not end the process.
     socket.on('error', () => socket.destroy());
-    if (socket.alpnProtocol !== 'h2') {
-      this.#refuse(socket, refused('not-http2', 'the client did not offer "h2"'));
+    if (socket.alpnProtocol !== protocol) {
+      const reason = protocol === 'h2' ? 'not-http2' : 'not-a-probe';
+      this.#refuse(socket, refused(reason, `the client did not offer "${protocol}"`));
       return;
     }
     if (admission.kind === 'anyone') {

@@ -5,6 +5,9 @@
  * reads back to the same value. Each label is at most 63 characters and the whole at most 253 (RFC
  * 1035 §2.3.4) for any legal names. `v1` is the grammar's version: a gateway refuses names it does not
  * know rather than guessing. `.internal` is reserved for private use, so no public name can collide.
+ *
+ * `probe.<cluster>.v1.isthmus.internal` is the one name a gateway answers itself. It has two labels where
+ * a service has four or five, so no service, whatever it is called, can be taken for it.
  */
 
 import { type ClusterName, isDnsLabel, type Namespace, type ServiceName } from '../mesh/names.ts';
@@ -30,9 +33,8 @@ export function formatSni(sni: Sni): string {
 
 /** Undefined for anything `formatSni` does not make, but for case and one trailing dot (RFC 6066 §3). */
 export function parseSni(name: string): Sni | undefined {
-  const canonical = (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();
-  if (!canonical.endsWith(SUFFIX)) return undefined;
-  const labels = canonical.slice(0, -SUFFIX.length).split('.');
+  const labels = labelsOf(name);
+  if (labels === undefined) return undefined;
   const endpointLabel = labels.length === 5 ? labels.shift() : undefined;
   const endpoint = ENDPOINT.exec(endpointLabel ?? '')?.[1];
   if (endpointLabel !== undefined && endpoint === undefined) return undefined;
@@ -48,4 +50,25 @@ export function parseSni(name: string): Sni | undefined {
     port,
     ...(endpoint === undefined ? {} : { endpoint: endpoint as EndpointHash }),
   };
+}
+
+/** What a gateway of the cluster answers itself; see trust-federation/peer-probe.ts. */
+export function formatProbeSni(cluster: ClusterName): string {
+  return `${PROBE}.${cluster}${SUFFIX}`;
+}
+
+/** Undefined for anything `formatProbeSni` does not make, but for case and one trailing dot. */
+export function parseProbeSni(name: string): ClusterName | undefined {
+  const [label, cluster, ...more] = labelsOf(name) ?? [];
+  if (label !== PROBE || !cluster || more.length > 0 || !isDnsLabel(cluster)) return undefined;
+  return cluster as ClusterName;
+}
+
+const PROBE = 'probe';
+
+/** In front of the suffix, in lower case. */
+function labelsOf(name: string): string[] | undefined {
+  const canonical = (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();
+  if (!canonical.endsWith(SUFFIX)) return undefined;
+  return canonical.slice(0, -SUFFIX.length).split('.');
 }

@@ -36,10 +36,10 @@ export function limitPageGaps(files: readonly SourceFile[], page: string): strin
 /** Our own metrics; those of Node and of the process are prom-client's to describe. */
 const METRIC = /^(?:isthmus|istio)_[a-z0-9_]+$/;
 
-/** `docs/metrics.md`: names every metric that a metrics.ts declares, and none that is gone. */
+/** `docs/metrics.md`: names every metric that a file of metrics declares, and none that is gone. */
 export function metricPageGaps(files: readonly SourceFile[], page: string): string[] {
   const declared = new Set(
-    files.filter(file => file.path.endsWith('/metrics.ts')).flatMap(metricsDeclaredIn),
+    files.filter(file => file.path.endsWith('metrics.ts')).flatMap(metricsDeclaredIn),
   );
   const described = new Set(
     [...page.matchAll(/`([^`\s{]+)(?:\{[^`]*\})?`/g)]

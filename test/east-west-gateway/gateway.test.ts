@@ -2,18 +2,22 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
+import { PROBES_BURST_MAX } from '../../src/east-west-gateway/limits.ts';
 import {
   GatewayListener,
   type GatewayListenerOptions,
 } from '../../src/east-west-gateway/listener.ts';
 import { createGatewayMetrics } from '../../src/east-west-gateway/metrics.ts';
+import { Probes } from '../../src/east-west-gateway/probes.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import { Table } from '../../src/mesh/collection.ts';
 import type { ClusterName, WorkloadName } from '../../src/mesh/names.ts';
 import type { EndpointHash } from '../../src/mesh/service.ts';
 import type { GatewayRoute } from '../../src/mesh/upstream.ts';
 import { createMetrics } from '../../src/runtime/metrics.ts';
-import { eventually, received, silent } from '../support/data-plane.ts';
+import { PROBE_PROTOCOL } from '../../src/trust-federation/peer-probe.ts';
+import { eventually, received, silent, testLink } from '../support/data-plane.ts';
+import { testAuthority, testSvid } from '../trust-federation/pki.ts';
 import { cut, realHello, records } from '../wire/client-hello-bytes.ts';
 
 const PAYMENTS = 'p80.payments.shop.west.v1.isthmus.internal';
@@ -55,9 +59,15 @@ describe('the gateway', () => {
   async function start(
     options: Partial<GatewayListenerOptions> = {},
   ): Promise<{ address: SocketAddress; listener: GatewayListener; stop: () => Promise<void> }> {
+    const metrics = createGatewayMetrics(registry);
+    const west = testAuthority('west.example', Date.now());
+    const link = testLink(testSvid(west, 'ns/isthmus-system/sa/east-west-gateway', Date.now()), [
+      west,
+    ]);
     const listener = new GatewayListener({
       table: { cluster: 'west' as ClusterName, routes },
-      metrics: createGatewayMetrics(registry),
+      metrics,
+      probes: new Probes({ link, metrics, now: () => 0 }),
       log: silent,
       now: () => 0,
       drainMs: 50,
@@ -111,6 +121,33 @@ describe('the gateway', () => {
     socket.on('data', (chunk: Buffer) => (echoed += chunk.length));
     await eventually('the hello comes back', () => echoed === hello.length);
     socket.destroy();
+  });
+
+  it('refuses probes of one address beyond its allowance before any TLS, and not those of another', async () => {
+    const { address } = await start();
+    const hello = await realHello({
+      servername: 'probe.west.v1.isthmus.internal',
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: [PROBE_PROTOCOL],
+    });
+    /** Whether the handshake was begun. */
+    const isAnswered = async (localAddress: string): Promise<boolean> => {
+      const socket = connect({ ...address, localAddress });
+      socket.on('error', () => undefined);
+      socket.write(hello);
+      const answered = new Promise<boolean>(resolve => {
+        socket.once('data', () => resolve(true));
+        socket.once('close', () => resolve(false));
+      });
+      const result = await answered;
+      socket.destroy();
+      return result;
+    };
+    for (let i = 0; i < PROBES_BURST_MAX; i++) expect(await isAnswered('127.0.0.1')).to.equal(true);
+    expect(await isAnswered('127.0.0.1')).to.equal(false);
+    expect(await refusals('probe-limit')).to.equal(1);
+    expect(await isAnswered('127.0.0.2')).to.equal(true);
+    expect(arrived).to.have.length(0);
   });
 
   const refused: readonly [string, string, () => Promise<Buffer>][] = [

@@ -6,20 +6,26 @@
 
 import { GatewayListener } from '../../src/east-west-gateway/listener.ts';
 import { createGatewayMetrics } from '../../src/east-west-gateway/metrics.ts';
+import { Probes } from '../../src/east-west-gateway/probes.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import { Table } from '../../src/mesh/collection.ts';
 import type { ClusterName, WorkloadName } from '../../src/mesh/names.ts';
 import type { EndpointHash } from '../../src/mesh/service.ts';
 import type { GatewayRoute } from '../../src/mesh/upstream.ts';
 import { createMetrics } from '../../src/runtime/metrics.ts';
-import { silent } from '../support/data-plane.ts';
+import { silent, testLink } from '../support/data-plane.ts';
+import { testAuthority, testSvid } from '../trust-federation/pki.ts';
 
 const SNI = 'p80.payments.shop.west.v1.isthmus.internal';
 
 const routes = new Table<string, GatewayRoute>('routes');
+const metrics = createGatewayMetrics(createMetrics('gateway'));
+const west = testAuthority('west.example', Date.now());
+const svid = testSvid(west, 'ns/isthmus-system/sa/east-west-gateway', Date.now());
 const gateway = new GatewayListener({
   table: { cluster: 'west' as ClusterName, routes },
-  metrics: createGatewayMetrics(createMetrics('gateway')),
+  metrics,
+  probes: new Probes({ link: testLink(svid, [west]), metrics, now: Date.now }),
   log: silent,
   now: Date.now,
   drainMs: 0,

@@ -24,11 +24,14 @@ const table: RoutingTable = { cluster: 'west' as ClusterName, routes };
 
 function decide(serverName: string | undefined, turn = 0): string {
   const decision = routeServerName(serverName, table, turn);
+  if (decision.kind === 'probe') return 'probe';
   return decision.kind === 'routed' ? decision.endpoint.workload : decision.reason;
 }
 
 describe('a server name at the gateway', () => {
   for (const [title, serverName, expected] of [
+    ['of a probe is answered here', 'probe.west.v1.isthmus.internal', 'probe'],
+    ['of a probe of another cluster is not', 'probe.east.v1.isthmus.internal', 'other-cluster'],
     ['of one endpoint leads there', `e${B}.${PAYMENTS}`, 'payments-1'],
     [
       'in upper case leads to the same',

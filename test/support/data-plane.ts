@@ -80,6 +80,8 @@ export function testLink(svid: Svid, trusted: readonly TestAuthority[]): TestLin
     gatewayRoutes: new Table('gateway-routes'),
     jwtSvid: () => Promise.reject(new Error('this link has no agent')),
     reportLoads: () => undefined,
+    peerGateways: new Table('peer-gateways'),
+    reportPaths: () => undefined,
     status: () => ({ connected: true, sinceMs: 0, lastUpdateMs: 0, source: 'agent' }),
     run: () => Promise.resolve(),
   };
@@ -186,7 +188,11 @@ export class TestMesh {
     return { ...sidecar, link, stop: this.#run(sidecar.tasks) };
   }
 
-  async gateway(cluster: string, drain = '100ms'): Promise<RunningGateway> {
+  async gateway(
+    cluster: string,
+    drain = '100ms',
+    trusted: readonly TestAuthority[] = Object.values(this.authorities),
+  ): Promise<RunningGateway> {
     const config = parseConfig(
       JSON.stringify({
         cluster,
@@ -201,7 +207,8 @@ export class TestMesh {
       'test',
       gatewayConfig,
     );
-    const link = testLink(this.svid(cluster, 'east-west-gateway'), [this.authority(cluster)]);
+    const id = 'ns/isthmus-system/sa/east-west-gateway';
+    const link = testLink(testSvid(this.authority(cluster), id, Date.now()), trusted);
     const gateway = await assembleGateway({
       config,
       stateDir: config.stateDir,

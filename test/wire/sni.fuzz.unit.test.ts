@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ClusterName, Namespace, ServiceName } from '../../src/mesh/names.ts';
 import type { EndpointHash } from '../../src/mesh/service.ts';
-import { formatSni, parseSni } from '../../src/wire/sni.ts';
+import { formatProbeSni, formatSni, parseProbeSni, parseSni } from '../../src/wire/sni.ts';
 
 const label = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/);
 const sni = fc.record(
@@ -30,9 +30,12 @@ describe('mesh server names, whatever is in them,', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 80 }), prefix => {
         for (const text of [prefix, `${prefix}.v1.isthmus.internal`]) {
-          const parsed = parseSni(text);
-          if (parsed === undefined) continue;
-          expect(formatSni(parsed)).to.equal(text.toLowerCase().replace(/\.$/, ''));
+          const canonical = text.toLowerCase().replace(/\.$/, '');
+          const service = parseSni(text);
+          const probed = parseProbeSni(text);
+          if (service !== undefined) expect(formatSni(service)).to.equal(canonical);
+          if (probed !== undefined) expect(formatProbeSni(probed)).to.equal(canonical);
+          expect(service !== undefined && probed !== undefined).to.equal(false);
         }
       }),
       { numRuns: 1000 },

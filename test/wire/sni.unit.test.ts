@@ -1,7 +1,13 @@
 import { expect } from 'chai';
 import type { ClusterName, Namespace, ServiceName } from '../../src/mesh/names.ts';
 import type { EndpointHash } from '../../src/mesh/service.ts';
-import { formatSni, parseSni, type Sni } from '../../src/wire/sni.ts';
+import {
+  formatProbeSni,
+  formatSni,
+  parseProbeSni,
+  parseSni,
+  type Sni,
+} from '../../src/wire/sni.ts';
 
 const SERVICE: Sni = {
   cluster: 'west' as ClusterName,
@@ -80,6 +86,39 @@ describe('a mesh server name', () => {
   ]) {
     it(`is not "${bad.slice(0, 80).replace('\0', '\\0')}"`, () => {
       expect(parseSni(bad)).to.equal(undefined);
+    });
+  }
+});
+
+describe('the server name of a probe', () => {
+  const west = 'west' as ClusterName;
+
+  it('reads back to the cluster', () => {
+    expect(formatProbeSni(west)).to.equal('probe.west.v1.isthmus.internal');
+    expect(parseProbeSni(formatProbeSni(west))).to.equal(west);
+    expect(parseProbeSni('PROBE.West.v1.isthmus.internal.')).to.equal(west);
+  });
+
+  it('is no name of a service, and no name of a service is one', () => {
+    expect(parseSni(formatProbeSni(west))).to.equal(undefined);
+    const probe = { ...SERVICE, service: 'probe' as ServiceName, namespace: 'probe' as Namespace };
+    expect(parseProbeSni(formatSni(probe))).to.equal(undefined);
+    expect(parseSni(formatSni(probe))).to.deep.equal(probe);
+  });
+
+  for (const bad of [
+    '',
+    'probe',
+    'probe.v1.isthmus.internal',
+    'probe..v1.isthmus.internal',
+    'probe.west.v2.isthmus.internal',
+    'probes.west.v1.isthmus.internal',
+    'x.probe.west.v1.isthmus.internal',
+    'probe.west.v1.isthmus.internal..',
+    'probe.we_st.v1.isthmus.internal',
+  ]) {
+    it(`is not "${bad}"`, () => {
+      expect(parseProbeSni(bad)).to.equal(undefined);
     });
   }
 });

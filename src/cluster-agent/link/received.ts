@@ -8,6 +8,7 @@
 
 import { type Collection, Table } from '../../mesh/collection.ts';
 import { messageOf } from '../../mesh/errors.ts';
+import type { ClusterName } from '../../mesh/names.ts';
 import type { EndpointHash } from '../../mesh/service.ts';
 import { brake, endpointKey, type SaidUpstream } from '../../mesh/shrinkage.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
@@ -29,6 +30,11 @@ import {
   type UpstreamAssignment,
 } from '../../wire/xds/load-assignment.ts';
 import {
+  isPeerGatewaysName,
+  type PeerGateways,
+  parsePeerGateways,
+} from '../../wire/xds/peer-gateways.ts';
+import {
   RESOURCE_ORDER,
   RESOURCE_TYPE_URLS,
   type ResourceType,
@@ -44,6 +50,7 @@ export class Received {
   readonly #clusters = new Map<string, XdsCluster>();
   readonly #assignments = new Map<string, UpstreamAssignment>();
   readonly #gatewayEndpoints = new Map<string, readonly GatewayEndpoint[]>();
+  readonly #peers = new Map<string, PeerGateways>();
   readonly #hostRoutes = new Map<string, HostRoutes>();
   readonly #chains = new Map<string, readonly GatewayChain[]>();
   readonly #secrets = new Map<string, readonly TrustBundle[]>();
@@ -52,6 +59,7 @@ export class Received {
   readonly #unreachable = new Set<string>();
   readonly #hosts = new Table<string, UpstreamName>('hosts');
   readonly #routes = new Table<string, GatewayRoute>('gateway-routes');
+  readonly #peerGateways = new Table<ClusterName, PeerGateways>('peer-gateways');
   readonly #bundles = new Table<TrustDomain, TrustBundle>('bundles');
 
   /** `root` stands for our own trust domain until the agent sends its bundles. */
@@ -83,6 +91,10 @@ export class Received {
 
   get gatewayRoutes(): Collection<string, GatewayRoute> {
     return this.#routes;
+  }
+
+  get peerGateways(): Collection<ClusterName, PeerGateways> {
+    return this.#peerGateways;
   }
 
   get bundles(): Collection<TrustDomain, TrustBundle> {
@@ -164,6 +176,8 @@ export class Received {
       case 'load-assignment':
         if (this.#kind === 'sidecar') {
           this.#assignments.set(name, parseLoadAssignment(bytes));
+        } else if (isPeerGatewaysName(name)) {
+          this.#peers.set(name, parsePeerGateways(bytes));
         } else this.#gatewayEndpoints.set(name, parseGatewayAssignment(bytes).endpoints);
         return;
       case 'listener':
@@ -182,7 +196,7 @@ export class Received {
       case 'cluster':
         return [this.#clusters];
       case 'load-assignment':
-        return [this.#assignments, this.#gatewayEndpoints];
+        return [this.#assignments, this.#gatewayEndpoints, this.#peers];
       case 'listener':
         return [this.#chains];
       case 'route-configuration':
@@ -204,6 +218,7 @@ export class Received {
       if (isServed && !hosts.has(host)) hosts.set(host, name);
     }
     this.#hosts.replaceAll(hosts);
+    this.#peerGateways.replaceAll([...this.#peers.values()].map(peer => [peer.cluster, peer]));
     this.#routes.replaceAll(
       [...this.#chains.values()].flat().flatMap(({ sni, cluster }) => {
         const endpoints = this.#gatewayEndpoints.get(cluster);

@@ -7,9 +7,10 @@
 
 import { createHash } from 'node:crypto';
 import type { SocketAddress } from '../../mesh/address.ts';
-import type { Collection } from '../../mesh/collection.ts';
+import type { Collection, ObservableInput } from '../../mesh/collection.ts';
 import { isMeshError } from '../../mesh/errors.ts';
 import type { WorkloadName } from '../../mesh/names.ts';
+import type { PathEvidence } from '../../mesh/path.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import { agentId } from '../../mesh/system-identities.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
@@ -23,7 +24,8 @@ import {
   ProxyReportsDefinition,
   type ServiceLoad as ServiceLoadMessage,
 } from '../../wire/generated/isthmus/agent/v1/report.ts';
-import { REPORT_INTERVAL_MS, REPORT_LOADS_MAX } from '../limits.ts';
+import { REPORT_INTERVAL_MS, REPORT_LOADS_MAX, REPORT_PATHS_MAX } from '../limits.ts';
+import { formatPath } from '../path-report.ts';
 import type { ServiceLoad } from '../proxy-reports.ts';
 import { Signal } from '../signal.ts';
 
@@ -42,6 +44,7 @@ export class Reporter {
   readonly #changed = new Signal();
   #channel: RpcChannel | undefined;
   #loads: () => readonly ServiceLoad[] = () => [];
+  #paths: () => readonly PathEvidence[] = () => [];
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -50,6 +53,11 @@ export class Reporter {
   /** Asked for at each report. */
   reportLoads(loads: () => readonly ServiceLoad[]): void {
     this.#loads = loads;
+  }
+
+  reportPaths(evidence: () => readonly PathEvidence[], changes: ObservableInput): void {
+    this.#paths = evidence;
+    changes.observe(() => this.#changed.raise());
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -86,7 +94,7 @@ export class Reporter {
   }
 
   #message(): ProxyReport {
-    const { proxy, identity, bundles } = this.#options;
+    const { proxy, identity, bundles, now } = this.#options;
     const svid = identity.current();
     // A chain without intermediates was signed by the root itself, whose hash is of no use to anyone.
     const issuer = svid.chain[1] ?? svid.chain[0] ?? new Uint8Array();
@@ -101,6 +109,9 @@ export class Reporter {
         sequence: BigInt(sequence),
       })),
       loads: this.#loads().slice(0, REPORT_LOADS_MAX).map(formatLoad),
+      paths: this.#paths()
+        .slice(0, REPORT_PATHS_MAX)
+        .map(path => formatPath(path, now())),
     };
   }
 

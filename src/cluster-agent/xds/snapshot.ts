@@ -27,10 +27,11 @@ import {
 } from '../../mesh/service.ts';
 import { type Steering, steer } from '../../mesh/steering.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
-import { formatSni } from '../../wire/sni.ts';
+import { formatProbeSni, formatSni } from '../../wire/sni.ts';
 import { formatCluster } from '../../wire/xds/cluster.ts';
 import { formatGatewayListener, GATEWAY_LISTENER } from '../../wire/xds/listener.ts';
 import { formatGatewayAssignment, formatLoadAssignment } from '../../wire/xds/load-assignment.ts';
+import { formatPeerGateways } from '../../wire/xds/peer-gateways.ts';
 import { RESOURCE_ORDER, type ResourceType, type XdsResource } from '../../wire/xds/resource.ts';
 import { formatHostRoutes } from '../../wire/xds/route-configuration.ts';
 import { BUNDLES_SECRET, formatBundles } from '../../wire/xds/secret.ts';
@@ -140,12 +141,23 @@ function gatewayResources(state: MeshState): Encoded[] {
   const routes = state.exports
     .flatMap(each => gatewayRoutes(state.cluster.name, each, formatSni))
     .sort((a, b) => (a.sni < b.sni ? -1 : 1));
+  const peers = [...state.clusters.values()]
+    .filter(({ name, gateways }) => name !== state.cluster.name && gateways.length > 0)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   const chains = routes.map(({ sni }) => ({ sni, cluster: sni }));
   return [
     ...routes.flatMap(({ sni, endpoints }): Encoded[] => [
       ['cluster', sni, formatCluster({ kind: 'passthrough', name: sni })],
       ['load-assignment', sni, formatGatewayAssignment({ name: sni, endpoints })],
     ]),
+    ...peers.flatMap(({ name, trustDomain, gateways }): Encoded[] => {
+      const sni = formatProbeSni(name);
+      const assignment = formatPeerGateways({ cluster: name, trustDomain, addresses: gateways });
+      return [
+        ['cluster', sni, formatCluster({ kind: 'passthrough', name: sni })],
+        ['load-assignment', sni, assignment],
+      ];
+    }),
     ['listener', GATEWAY_LISTENER, formatGatewayListener(chains)],
   ];
 }

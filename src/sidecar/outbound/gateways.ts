@@ -5,10 +5,13 @@
 
 import { formatAddress, type SocketAddress } from '../../mesh/address.ts';
 import { nextReachability, REACHABLE, type Reachability } from '../../mesh/outlier-detection.ts';
+import { isAnswering, isInService, type PathState } from '../../mesh/path.ts';
 
 export interface Gateway {
   readonly address: string;
   reach: Reachability;
+  /** What probes say of it; undefined while nothing is called through it. */
+  probed: PathState | undefined;
   isOnTrial: boolean;
 }
 
@@ -28,7 +31,7 @@ export class Gateways {
     const key = formatAddress(address);
     let gateway = this.#known.get(key);
     if (gateway === undefined) {
-      gateway = { address: key, reach: REACHABLE, isOnTrial: false };
+      gateway = { address: key, reach: REACHABLE, probed: undefined, isOnTrial: false };
       this.#known.set(key, gateway);
     }
     return gateway;
@@ -40,6 +43,14 @@ export class Gateways {
     gateway.reach = after;
   }
 
+  /** A probe through it has something new to say. */
+  probed(address: SocketAddress, state: PathState | undefined): void {
+    const gateway = this.#known.get(formatAddress(address));
+    if (gateway === undefined) return;
+    if (isUsable(gateway.probed) !== isUsable(state)) this.version++;
+    gateway.probed = state;
+  }
+
   all(): Iterable<Gateway> {
     return this.#known.values();
   }
@@ -48,4 +59,18 @@ export class Gateways {
   keep(inUse: ReadonlySet<Gateway>): void {
     for (const [key, gateway] of this.#known) if (!inUse.has(gateway)) this.#known.delete(key);
   }
+}
+
+/** Whether calls are to go through it while there is a choice. */
+export function isOpenGateway({ reach, probed }: Gateway): boolean {
+  return reach.kind === 'in' && isUsable(probed);
+}
+
+/** Of those that are not: which one rather. It answers, or it has not been tried in vain. */
+export function isAnsweringGateway({ reach, probed }: Gateway): boolean {
+  return probed === undefined ? reach.kind === 'in' : isAnswering(probed);
+}
+
+function isUsable(state: PathState | undefined): boolean {
+  return state === undefined || isInService(state);
 }

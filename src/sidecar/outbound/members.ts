@@ -15,7 +15,7 @@ import {
 import type { Standing } from '../../mesh/spread.ts';
 import type { UpstreamEndpoint } from '../../mesh/upstream.ts';
 import { sessionKey } from '../tunnel/pool.ts';
-import type { Gateway, Gateways } from './gateways.ts';
+import { type Gateway, type Gateways, isAnsweringGateway, isOpenGateway } from './gateways.ts';
 
 export interface Member {
   endpoint: UpstreamEndpoint;
@@ -66,7 +66,7 @@ export function membersOf(
 }
 
 export function isOpen(way: Way): boolean {
-  return way.reach.kind === 'in' && (way.gateway === undefined || way.gateway.reach.kind === 'in');
+  return way.reach.kind === 'in' && (way.gateway === undefined || isOpenGateway(way.gateway));
 }
 
 /** What its share depends on, now. */
@@ -99,7 +99,7 @@ export function backSince({ backSinceMs, answers }: Member): number {
   return Math.max(backSinceMs, answers.ejectedUntilMs);
 }
 
-/** One way after the other; those that are out only when all are. */
+/** One way after the other; those that are out only when all are, and then one that answers first. */
 export function wayTo(member: Member): Way | undefined {
   const { ways } = member;
   const first = member.wayTurn++;
@@ -107,13 +107,17 @@ export function wayTo(member: Member): Way | undefined {
     const way = ways[(first + i) % ways.length] as Way;
     if (isOpen(way)) return way;
   }
-  return ways[first % ways.length];
+  const answering = ways.find(
+    ({ gateway }) => gateway !== undefined && isAnsweringGateway(gateway),
+  );
+  return answering ?? ways[first % ways.length];
 }
 
 export function describeWay({ target, gateway, reach }: Way): unknown {
   const outSinceMs = reach.kind === 'out' ? reach.sinceMs : undefined;
   const gatewayOutSinceMs = gateway?.reach.kind === 'out' ? gateway.reach.sinceMs : undefined;
-  return { address: formatAddress(target.address), outSinceMs, gatewayOutSinceMs };
+  const { probed } = gateway ?? {};
+  return { address: formatAddress(target.address), outSinceMs, gatewayOutSinceMs, probed };
 }
 
 function newMember(endpoint: UpstreamEndpoint): Member {

@@ -7,7 +7,7 @@
  */
 
 import type { TLSSocket } from 'node:tls';
-import { formatAddress } from '../../mesh/address.ts';
+import { formatAddress, type SocketAddress } from '../../mesh/address.ts';
 import type { Target } from '../../mesh/balancing.ts';
 import type { Collection } from '../../mesh/collection.ts';
 import { MeshError } from '../../mesh/errors.ts';
@@ -38,7 +38,14 @@ export interface OpenedStream {
   readonly peer: AcceptedPeer;
 }
 
+export interface SessionInUse {
+  readonly target: Target;
+  /** When something last came back on it; undefined while it is being made. */
+  readonly heardMs: number | undefined;
+}
+
 interface Slot {
+  readonly target: Target;
   readonly svid: Svid;
   readonly bundle: TrustBundle;
   readonly session: Promise<TunnelSession>;
@@ -84,6 +91,21 @@ export class SessionPool {
     return openOn(this.#slots.get(key) ?? this.#connect(key, target), authority, signal);
   }
 
+  /** The sessions there are, and those being made. */
+  inUse(): readonly SessionInUse[] {
+    return [...this.#slots.values()].map(({ target, ready }) => ({
+      target,
+      heardMs: ready?.heardMs,
+    }));
+  }
+
+  /** No new calls through this address on the sessions there are; those on them finish. */
+  retireThrough(address: SocketAddress): void {
+    for (const [key, slot] of this.#slots) {
+      if (formatAddress(slot.target.address) === formatAddress(address)) this.#retire(key, slot);
+    }
+  }
+
   /** After the abort streams in flight finish; calls that come later get sessions of their own. */
   async run(signal: AbortSignal): Promise<void> {
     await aborted(signal);
@@ -107,7 +129,7 @@ export class SessionPool {
       opened.onClose(() => this.#sessions.delete(opened));
       return opened;
     });
-    const slot: Slot = { svid, bundle, session, ready: undefined };
+    const slot: Slot = { target, svid, bundle, session, ready: undefined };
     this.#slots.set(key, slot);
     session.then(
       opened => {

@@ -16,7 +16,9 @@ import {
   CONNECT_ANSWER_TIMEOUT_MS,
   IDLE_STREAM_TIMEOUT_MS,
   IDLE_STREAMS_MAX,
+  SESSION_IDLE_MS,
   SESSION_PING_MS,
+  SESSION_SILENT_TICKS,
 } from '../limits.ts';
 import { FrameSocket, slabs } from './frame-socket.ts';
 
@@ -72,11 +74,20 @@ export class TunnelSession {
   readonly #connection: Http2Connection;
   /** The one used last is used next, so that those too many grow old. */
   readonly #idle = new Map<string, TunnelStream[]>();
+  readonly #socket: TLSSocket;
+  #bytesRead = 0;
+  #heardMs: number;
+  /** In a row, without a byte while a ping waits. Counted, since a process that stood still had no ticks. */
+  #silentTicks = 0;
+  #usedMs: number;
   #retired = false;
   #closed = false;
   #isSilent = false;
 
   constructor(socket: TLSSocket, peer: AcceptedPeer, now: () => number) {
+    this.#socket = socket;
+    this.#heardMs = now();
+    this.#usedMs = now();
     this.peer = peer;
     this.#now = now;
     this.#frames = new FrameSocket(socket);
@@ -95,6 +106,11 @@ export class TunnelSession {
     const ping = setInterval(() => this.#checkLiveness(), SESSION_PING_MS);
     ping.unref();
     this.#frames.onClose(() => clearInterval(ping));
+  }
+
+  /** When something last came back on it. */
+  get heardMs(): number {
+    return this.#heardMs;
   }
 
   get usable(): boolean {
@@ -200,18 +216,33 @@ export class TunnelSession {
 
   /** Also when the streams that wait are looked through: nothing else happens to them by itself. */
   #checkLiveness(): void {
-    const { pingSentMs } = this.#connection;
-    if (pingSentMs !== undefined) {
+    this.#listen();
+    if (this.#connection.pingSentMs === undefined) this.#connection.ping();
+    else if (++this.#silentTicks >= SESSION_SILENT_TICKS) {
       const judge = (): void => {
-        if (this.#connection.pingSentMs !== pingSentMs) return;
+        this.#listen();
+        if (this.#silentTicks === 0) return;
         this.#isSilent = true;
         this.destroy();
       };
       // After the poll phase: a process that was stopped and goes on reads the answer that waits for it.
       setImmediate(() => setImmediate(judge));
-      return;
     }
-    this.#connection.ping();
+    if (this.#connection.streams > 0) this.#usedMs = this.#now();
+    else if (this.#now() - this.#usedMs > SESSION_IDLE_MS) this.retire();
+    this.#endOldStreams();
+  }
+
+  /** Any byte is a sign of life: the answer to a ping may be behind megabytes on a slow way. */
+  #listen(): void {
+    const { bytesRead } = this.#socket;
+    if (bytesRead === this.#bytesRead) return;
+    this.#bytesRead = bytesRead;
+    this.#heardMs = this.#now();
+    this.#silentTicks = 0;
+  }
+
+  #endOldStreams(): void {
     const oldestMs = this.#now() - IDLE_STREAM_TIMEOUT_MS;
     for (const [authority, waiting] of this.#idle) {
       while (waiting[0] !== undefined && waiting[0].idleSinceMs < oldestMs) {
