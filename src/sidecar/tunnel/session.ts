@@ -217,8 +217,10 @@ export class TunnelSession {
   /** Also when the streams that wait are looked through: nothing else happens to them by itself. */
   #checkLiveness(): void {
     this.#listen();
-    if (this.#connection.pingSentMs === undefined) this.#connection.ping();
-    else if (++this.#silentTicks >= SESSION_SILENT_TICKS) {
+    if (this.#connection.pingSentMs === undefined) {
+      this.#heard();
+      this.#connection.ping();
+    } else if (++this.#silentTicks >= SESSION_SILENT_TICKS) {
       const judge = (): void => {
         this.#listen();
         if (this.#silentTicks === 0) return;
@@ -238,6 +240,10 @@ export class TunnelSession {
     const { bytesRead } = this.#socket;
     if (bytesRead === this.#bytesRead) return;
     this.#bytesRead = bytesRead;
+    this.#heard();
+  }
+
+  #heard(): void {
     this.#heardMs = this.#now();
     this.#silentTicks = 0;
   }
