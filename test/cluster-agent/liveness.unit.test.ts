@@ -50,6 +50,7 @@ describe("an agent's view of the other clusters", () => {
           atMs: nowMs,
           svid: { issuerSha256: '', notAfterMs: 0 },
           bundles: {},
+          loads: [],
           paths: [
             {
               cluster: WEST,
