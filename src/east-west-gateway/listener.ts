@@ -8,6 +8,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
 import { settlesWithin } from '../runtime/drain.ts';
+import { afterFault } from '../runtime/faults.ts';
 import { closeServer, listen } from '../runtime/listen.ts';
 import type { Logger } from '../runtime/log.ts';
 import { aborted } from '../runtime/supervise.ts';
@@ -60,7 +61,9 @@ export class GatewayListener {
   constructor(options: GatewayListenerOptions) {
     this.#options = options;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-      void this.#accept(socket);
+      this.#accept(socket).catch((error: unknown) =>
+        afterFault(error, () => socket.resetAndDestroy()),
+      );
     });
   }
 

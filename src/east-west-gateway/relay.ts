@@ -7,6 +7,7 @@
  */
 
 import type { Socket } from 'node:net';
+import { contain } from '../runtime/faults.ts';
 import { giveOnread } from '../runtime/socket-internals.ts';
 import { type SocketWriter, socketWriter } from '../runtime/socket-writer.ts';
 import { Slabs } from '../wire/slabs.ts';
@@ -53,14 +54,16 @@ class Pump {
     giveOnread(from, {
       buffer: () => this.#buffer,
       callback: bytes => {
-        this.#onRead(bytes);
+        this.#contain(() => this.#onRead(bytes));
         return true;
       },
     });
-    from.on('data', (bytes: Buffer) => {
-      onBytes(bytes);
-      if (!this.#writer.write(bytes)) from.pause();
-    });
+    from.on('data', (bytes: Buffer) =>
+      this.#contain(() => {
+        onBytes(bytes);
+        if (!this.#writer.write(bytes)) from.pause();
+      }),
+    );
     // It may have been paused, and even so have ended, while the other side was being found.
     if (from.readableEnded) this.#writer.end();
     else from.on('end', () => this.#writer.end());
@@ -80,6 +83,10 @@ class Pump {
     if (!gone) this.#from.pause();
     else if (isShared && length === READ_BYTES) this.#read(bulk.take());
     else if (!isShared && length < READ_BYTES) this.#read(sharedBuffer);
+  }
+
+  #contain(work: () => void): void {
+    contain(work, () => this.#from.resetAndDestroy());
   }
 
   #writeCopy(bytes: Buffer): boolean {

@@ -1,6 +1,7 @@
 /** One Prometheus registry a process, with the process's own figures; components add theirs. */
 
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { faultCount } from './faults.ts';
 
 export type { Registry as MetricsRegistry };
 
@@ -13,6 +14,15 @@ export function createMetrics(component: string): Registry {
     help: '1 when this Node.js release line no longer gets security fixes',
     registers: [registry],
   }).set(unsupportedRuntime(process.versions.node, Date.now()) === undefined ? 0 : 1);
+  new Counter({
+    name: 'isthmus_faults_total',
+    help: 'Exceptions in the code that ended one connection, and would else have ended the process',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(faultCount());
+    },
+  });
   return registry;
 }
 

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import type * as v from 'valibot';
 import { isMeshError, messageOf } from '../mesh/errors.ts';
 import { loadConfig } from './config.ts';
+import { onNewFault } from './faults.ts';
 import { createLogger, type Logger } from './log.ts';
 import { unsupportedRuntime } from './metrics.ts';
 import { aborted, supervise, type Task } from './supervise.ts';
@@ -69,6 +70,7 @@ async function exitCode<S extends ConfigSchema>(
   const warning = unsupportedRuntime(process.versions.node, Date.now());
   if (warning !== undefined)
     log.warn({ node: process.versions.node }, `UNSUPPORTED RUNTIME: ${warning}`);
+  onNewFault(error => log.error({ stack: stackOf(error) }, 'a fault ended one connection'));
   try {
     const stop = stopSignal(log);
     // Building may wait for a peer; nothing serves yet, so a stop then needs no grace.
@@ -121,6 +123,10 @@ Options:
       --check-config     report every problem in the configuration and exit
   -h, --help             show this help
 `;
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function stopSignal(log: Logger): AbortSignal {

@@ -2,6 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import type { SocketAddress } from '../../mesh/address.ts';
+import { afterFault } from '../../runtime/faults.ts';
 import { giveOnread } from '../../runtime/socket-internals.ts';
 import { type SocketWriter, socketWriter } from '../../runtime/socket-writer.ts';
 import { GATHERED_BYTES_MIN, READ_BYTES } from '../limits.ts';
@@ -72,7 +73,7 @@ export class SocketChannel implements Channel {
     socket.on('data', (bytes: Buffer) => this.onRead(bytes));
     socket.on('end', () => {
       this.#ended = true;
-      this.#owner?.onEnd();
+      this.#tell(owner => owner.onEnd());
     });
     // 'close' follows and says what there is to say.
     socket.on('error', () => undefined);
@@ -87,7 +88,11 @@ export class SocketChannel implements Channel {
   }
 
   onRead(bytes: Buffer): void {
-    this.#owner?.onData(bytes);
+    try {
+      this.#owner?.onData(bytes);
+    } catch (error) {
+      this.#onFault(error);
+    }
   }
 
   attach(owner: ChannelOwner): void {
@@ -165,12 +170,29 @@ export class SocketChannel implements Channel {
   #onDrained(): void {
     for (const bytes of this.#unsent) bulk.recycle(bytes);
     this.#unsent = [];
-    this.#owner?.onWritable();
+    this.#tell(owner => owner.onWritable());
   }
 
   #onClose(): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (!this.#ended || !this.#socket.writableFinished) this.#owner?.onBroken(false);
+    if (!this.#ended || !this.#socket.writableFinished) this.#tell(owner => owner.onBroken(false));
+  }
+
+  #tell(call: (owner: ChannelOwner) => void): void {
+    try {
+      if (this.#owner !== undefined) call(this.#owner);
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  /** A fault of the owner ends this channel and no other. */
+  #onFault(error: unknown): void {
+    const owner = this.#owner;
+    afterFault(error, () => {
+      this.abort();
+      owner?.onBroken(false);
+    });
   }
 }

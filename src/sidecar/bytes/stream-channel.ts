@@ -6,6 +6,7 @@
  * owner was told to wait, so that is at most what one read of its source brought.
  */
 
+import { afterFault } from '../../runtime/faults.ts';
 import { H2, type H2Code } from '../../wire/http2/error-codes.ts';
 import type { ResponseHead } from '../../wire/http2/heads.ts';
 import type { Http2Stream, StreamHandler } from '../../wire/http2/stream.ts';
@@ -26,6 +27,8 @@ export class StreamChannel implements Channel, StreamHandler {
   #endAfterUnsent = false;
   #hasEnded = false;
   #closed = false;
+  /** Reset before there was an owner. */
+  #brokenEarly: H2Code | undefined;
 
   /** The stream comes after its handler. */
   open(stream: Http2Stream): void {
@@ -50,6 +53,7 @@ export class StreamChannel implements Channel, StreamHandler {
     }
     this.resume();
     if (this.#ended) owner.onEnd();
+    if (this.#brokenEarly !== undefined) queueMicrotask(() => this.#tellBroken(owner));
   }
 
   send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean {
@@ -103,7 +107,7 @@ export class StreamChannel implements Channel, StreamHandler {
   onHeaders(head: ResponseHead): void {
     const onAnswer = this.#onAnswer;
     this.#onAnswer = undefined;
-    onAnswer?.(head);
+    this.#guard(() => onAnswer?.(head));
   }
 
   onData(bytes: Buffer): void {
@@ -112,7 +116,11 @@ export class StreamChannel implements Channel, StreamHandler {
       this.#early.push(Buffer.from(bytes));
       this.#unreadBytes += bytes.length;
     } else {
-      this.#owner.onData(bytes);
+      try {
+        this.#owner.onData(bytes);
+      } catch (error) {
+        this.#onFault(error);
+      }
       if (this.#paused) this.#unreadBytes += bytes.length;
       else this.#stream?.consumed(bytes.length);
     }
@@ -120,7 +128,7 @@ export class StreamChannel implements Channel, StreamHandler {
 
   onEnd(): void {
     this.#ended = true;
-    this.#owner?.onEnd();
+    this.#guard(() => this.#owner?.onEnd());
   }
 
   onReset(code: H2Code): void {
@@ -128,8 +136,11 @@ export class StreamChannel implements Channel, StreamHandler {
     this.#closed = true;
     const onAnswer = this.#onAnswer;
     this.#onAnswer = undefined;
-    onAnswer?.(undefined);
-    this.#owner?.onBroken(code === H2.REFUSED_STREAM);
+    this.#guard(() => {
+      onAnswer?.(undefined);
+      if (this.#owner === undefined) this.#brokenEarly = code;
+      else this.#owner.onBroken(code === H2.REFUSED_STREAM);
+    });
   }
 
   onWritable(): void {
@@ -144,7 +155,30 @@ export class StreamChannel implements Channel, StreamHandler {
       bulk.recycle(bytes);
     }
     if (this.#endAfterUnsent) this.#stream?.end();
-    else this.#owner?.onWritable();
+    else this.#guard(() => this.#owner?.onWritable());
+  }
+
+  /** Not within `attach`: an owner may be about to send. */
+  #tellBroken(owner: ChannelOwner): void {
+    const code = this.#brokenEarly;
+    if (this.#owner === owner) this.#guard(() => owner.onBroken(code === H2.REFUSED_STREAM));
+  }
+
+  #guard(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  /** A fault of the owner ends this stream, and no other of its connection. */
+  #onFault(error: unknown): void {
+    const owner = this.#owner;
+    afterFault(error, () => {
+      this.reset(H2.INTERNAL_ERROR);
+      owner?.onBroken(false);
+    });
   }
 
   #write(data: Buffer | string): void {

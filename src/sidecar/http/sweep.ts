@@ -1,5 +1,6 @@
 /** Timeouts of conversations, looked through together: a timer for each would cost every request. */
 
+import { contain } from '../../runtime/faults.ts';
 import { SWEEP_MS } from '../limits.ts';
 import type { Conversation } from './conversation.ts';
 
@@ -9,7 +10,12 @@ export function sweepEvery(conversations: Set<Conversation>, now: () => number):
     const nowMs = now();
     for (const conversation of conversations) {
       if (conversation.over) conversations.delete(conversation);
-      else conversation.sweep(nowMs);
+      else {
+        contain(
+          () => conversation.sweep(nowMs),
+          () => conversation.cut(),
+        );
+      }
     }
   }, SWEEP_MS);
   sweep.unref();

@@ -60,7 +60,7 @@ export class ApplicationHop implements NextHop, ChannelOwner {
       conversation.forward(kept, requestEdits);
       return;
     }
-    connectApplication(address, application => {
+    const onOutcome = (application: SocketChannel | undefined): void => {
       if (this.#over) application?.abort();
       else if (application !== undefined) conversation.forward(application, requestEdits);
       else {
@@ -68,7 +68,8 @@ export class ApplicationHop implements NextHop, ChannelOwner {
         this.#options.stream.reset(H2.REFUSED_STREAM);
         conversation.cut();
       }
-    });
+    };
+    connectApplication(address, onOutcome, () => conversation.cut());
   }
 
   /** The caller may repeat what is idempotent: a reset is told apart from an application's own 502. */

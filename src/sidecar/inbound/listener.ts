@@ -11,6 +11,7 @@ import type { Collection } from '../../mesh/collection.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { settlesWithin } from '../../runtime/drain.ts';
+import { contain } from '../../runtime/faults.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { anyIdentity } from '../../trust-federation/authorizer.ts';
 import { type ConnectionRefused, PeerListener } from '../../trust-federation/peer-listener.ts';
@@ -49,7 +50,11 @@ export class InboundListener {
         kind: 'peers',
         bundles,
         authorize: anyIdentity,
-        onPeer: (socket, peer) => this.#serve(socket, peer),
+        onPeer: (socket, peer) =>
+          contain(
+            () => this.#serve(socket, peer),
+            () => socket.destroy(),
+          ),
       },
       connectionsMax: INBOUND_CONNECTIONS_MAX,
       handshakeMsMax: INBOUND_HANDSHAKE_TIMEOUT_MS,

@@ -8,8 +8,10 @@
 import type { ClusterName } from '../../mesh/names.ts';
 import { keyOf } from '../../mesh/service.ts';
 import type { SpiffeId } from '../../mesh/spiffe-id.ts';
+import { contain } from '../../runtime/faults.ts';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
 import { fieldsOf } from '../../wire/http1/fields.ts';
+import { H2 } from '../../wire/http2/error-codes.ts';
 import type { RequestHead as ConnectHead } from '../../wire/http2/heads.ts';
 import type { Http2Stream, StreamHandler as StreamEvents } from '../../wire/http2/stream.ts';
 import { join } from '../bytes/join.ts';
@@ -69,10 +71,23 @@ export class StreamHandler {
   }
 
   serve(stream: Http2Stream, head: ConnectHead, connection: MeshConnection): StreamEvents {
-    const { cluster, services, inFlight, now, onRefused, onTcp } = this.#options;
-    const authority = head.authority ?? '';
     const channel = new StreamChannel();
     channel.open(stream);
+    contain(
+      () => this.#serve(stream, channel, head, connection),
+      () => channel.reset(H2.INTERNAL_ERROR),
+    );
+    return channel;
+  }
+
+  #serve(
+    stream: Http2Stream,
+    channel: StreamChannel,
+    head: ConnectHead,
+    connection: MeshConnection,
+  ): void {
+    const { cluster, services, inFlight, now, onRefused, onTcp } = this.#options;
+    const authority = head.authority ?? '';
     const refuse = (status: number, reason: StreamRefusal): void => {
       onRefused(reason, authority, connection.peer);
       stream.sendHeaders({ status, fields: [['x-isthmus-error', reason]] }, true);
@@ -80,15 +95,15 @@ export class StreamHandler {
     };
     if (head.method !== 'CONNECT') {
       refuse(405, 'method-refused');
-      return channel;
+      return;
     }
     const found = findService(services, cluster, authority, connection.serverName);
     if (found.kind === 'refused') {
       refuse(found.status, found.reason);
-      return channel;
+      return;
     }
     const { service } = found;
-    connectApplication(service.application, application => {
+    const onOutcome = (application: SocketChannel | undefined): void => {
       if (application === undefined) refuse(503, 'application-unreachable');
       else if (channel.closed) application.abort();
       else {
@@ -102,8 +117,8 @@ export class StreamHandler {
           join(channel, application, () => meter.leave(now()));
         }
       }
-    });
-    return channel;
+    };
+    connectApplication(service.application, onOutcome, () => channel.reset(H2.INTERNAL_ERROR));
   }
 
   #serveHttp(

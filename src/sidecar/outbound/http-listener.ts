@@ -6,6 +6,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { SocketAddress } from '../../mesh/address.ts';
 import { settlesWithin } from '../../runtime/drain.ts';
+import { contain } from '../../runtime/faults.ts';
 import { closeServer, listen } from '../../runtime/listen.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { acceptedChannel } from '../bytes/socket-channel.ts';
@@ -26,7 +27,10 @@ export class OutboundHttpListener {
   constructor(options: OutboundHttpOptions) {
     this.#options = options;
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, socket =>
-      this.#serve(socket),
+      contain(
+        () => this.#serve(socket),
+        () => socket.resetAndDestroy(),
+      ),
     );
     this.#server.maxConnections = OUTBOUND_CONNECTIONS_MAX;
   }

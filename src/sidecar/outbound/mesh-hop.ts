@@ -6,6 +6,7 @@
 import { formatAddress } from '../../mesh/address.ts';
 import type { Collection } from '../../mesh/collection.ts';
 import type { Upstream, UpstreamName } from '../../mesh/upstream.ts';
+import { afterFault } from '../../runtime/faults.ts';
 import { fieldsOf } from '../../wire/http1/fields.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import type { HeadEdits } from '../../wire/http1/write-head.ts';
@@ -99,7 +100,7 @@ export class MeshHop implements NextHop {
     this.#deadlineMs = nowMs + (this.#askedMs ?? rotation.upstream.policy.timeoutMs);
     const reached = caller.reachAtOnce(rotation);
     if (reached !== undefined) this.#forward(reached, rotation, nowMs);
-    else void this.#look(rotation);
+    else this.#lookFor(rotation);
   }
 
   reroute(loss: Loss): boolean {
@@ -208,7 +209,7 @@ export class MeshHop implements NextHop {
   #goOn(lost: Lost, rotation: Rotation): void {
     this.#lost = [...this.#lost, lost];
     this.#reached = undefined;
-    void this.#look(rotation);
+    this.#lookFor(rotation);
   }
 
   #giveUp(rotation: Rotation, reached: ReachedApplication | undefined): void {
@@ -226,6 +227,12 @@ export class MeshHop implements NextHop {
 
   get #isUntouched(): boolean {
     return this.#lost.every(lost => lost.isUntouched);
+  }
+
+  #lookFor(rotation: Rotation): void {
+    this.#look(rotation).catch((error: unknown) =>
+      afterFault(error, () => this.#conversation.cut()),
+    );
   }
 
   async #look(rotation: Rotation): Promise<void> {

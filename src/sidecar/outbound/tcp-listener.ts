@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { SocketAddress } from '../../mesh/address.ts';
 import type { Upstream } from '../../mesh/upstream.ts';
 import { settlesWithin } from '../../runtime/drain.ts';
+import { afterFault } from '../../runtime/faults.ts';
 import { closeServer, listen } from '../../runtime/listen.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { join } from '../bytes/join.ts';
@@ -34,7 +35,9 @@ export class OutboundTcpListener {
         this.#sockets.add(socket);
         socket.on('error', () => undefined);
         socket.once('close', () => this.#sockets.delete(socket));
-        void this.#serve(socket);
+        this.#serve(socket).catch((error: unknown) =>
+          afterFault(error, () => socket.resetAndDestroy()),
+        );
       },
     );
     this.#server.maxConnections = OUTBOUND_CONNECTIONS_MAX;

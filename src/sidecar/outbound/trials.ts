@@ -4,6 +4,7 @@
  * out, and the stream waits for the first one.
  */
 
+import { afterFault } from '../../runtime/faults.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { HEALTH_TICK_MS, TRIALS_MAX } from '../limits.ts';
 import type { Caller } from './caller.ts';
@@ -38,7 +39,11 @@ export class Trials {
       rotation.tick(nowMs);
       for (const way of rotation.trialsDue(nowMs)) {
         const isOnTrial = way.gateway?.reach.kind === 'out' ? way.gateway.isOnTrial : way.isOnTrial;
-        if (this.#running < TRIALS_MAX && !isOnTrial) void this.#try(rotation, way, signal);
+        if (this.#running < TRIALS_MAX && !isOnTrial) {
+          this.#try(rotation, way, signal).catch((error: unknown) =>
+            afterFault(error, () => undefined),
+          );
+        }
       }
     }
   }

@@ -7,6 +7,7 @@
  */
 
 import type { TLSSocket } from 'node:tls';
+import { afterFault } from '../../runtime/faults.ts';
 import { giveOnread } from '../../runtime/socket-internals.ts';
 import { type SocketWriter, socketWriter } from '../../runtime/socket-writer.ts';
 import type { Http2Connection } from '../../wire/http2/connection.ts';
@@ -43,14 +44,22 @@ export class FrameSocket {
   start(connection: Http2Connection): void {
     this.#connection = connection;
     const socket = this.#socket;
+    const receive = (bytes: Buffer): void => {
+      try {
+        connection.receive(bytes);
+      } catch (error) {
+        // It has ended itself already.
+        afterFault(error, () => connection.destroy(H2.INTERNAL_ERROR, 'a handler failed'));
+      }
+    };
     giveOnread(socket, {
       buffer: readBuffer,
       callback: bytes => {
-        connection.receive(readBuffer.subarray(0, bytes));
+        receive(readBuffer.subarray(0, bytes));
         return true;
       },
     });
-    socket.on('data', (bytes: Buffer) => connection.receive(bytes));
+    socket.on('data', receive);
     socket.on('error', () => undefined);
     socket.on('end', () => connection.destroy(H2.NO_ERROR, 'the peer ended the connection'));
     socket.on('close', () => connection.destroy(H2.NO_ERROR, 'the connection was lost'));
