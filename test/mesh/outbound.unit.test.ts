@@ -1,15 +1,19 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import type { ClusterConfig } from '../../src/mesh/cluster.ts';
+import type { ServicePolicy } from '../../src/mesh/failover-policy.ts';
 import { importServices } from '../../src/mesh/imports.ts';
+import { parseNamespace, parseServiceName, serviceKey } from '../../src/mesh/names.ts';
 import {
   gatewayRoutes,
   hostsOf,
   importedUpstreams,
   localUpstreams,
+  spillKey,
   type Vantage,
 } from '../../src/mesh/outbound.ts';
 import type { Endpoint } from '../../src/mesh/service.ts';
+import { DEFAULT_POLICY } from '../../src/mesh/upstream.ts';
 import { config, endpoint, HTTP_80, service } from './mesh-nouns.ts';
 
 const sniOf = (name: object): string => JSON.stringify(name);
@@ -95,6 +99,47 @@ describe('importedUpstreams', () => {
       port: 80,
       endpoint: first!.hash,
     });
+  });
+});
+
+describe('importedUpstreams, for a caller with a policy', () => {
+  const clusters = [config('east'), config('west')];
+  const near = endpoint('east', 'near', 'east', 'a');
+  const far = endpoint('west', 'far');
+  const cart = serviceKey(parseNamespace('shop'), parseServiceName('cart'));
+  const upstream = { ...DEFAULT_POLICY, balancing: 'least-request' as const };
+  const policy: ServicePolicy = {
+    upstream,
+    failover: {
+      overprovisioning: 100,
+      groups: [{ by: 'cluster', weights: new Map([['west', 2]]), spillBelowPercent: 50 }],
+    },
+  };
+  const place = { ...vantage(clusters), policies: new Map([[cart, policy]]) };
+
+  it('have its priorities, weights and thresholds, and nobody it does not name', () => {
+    const found = upstreamFrom(place, [near, far]);
+    expect(found.endpoints.map(({ workload, weight }) => [workload, weight])).to.deep.equal([
+      ['far', 20_000],
+    ]);
+    expect(found.overprovisioning).to.deep.equal([200]);
+    expect(found.policy).to.equal(upstream);
+  });
+
+  it('have what is left to a cluster that is nearly full', () => {
+    const spills = new Map([[spillKey(cart, near.cluster), 30]]);
+    const { endpoints } = upstreamFrom({ ...vantage(clusters), spills }, [near, far]);
+    expect(endpoints.map(({ workload, availability }) => [workload, availability])).to.deep.equal([
+      ['near', 70],
+      ['far', 100],
+    ]);
+  });
+
+  it('keep their own endpoints under the local name, whatever the groups', () => {
+    const local = { ...service('cart', [near]), exported: false };
+    const [found] = localUpstreams(local, place, sniOf);
+    expect(found?.endpoints.map(({ workload }) => workload)).to.deep.equal(['near']);
+    expect(found?.policy).to.equal(upstream);
   });
 });
 

@@ -2,7 +2,12 @@ import { expect } from 'chai';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';
 import * as pb from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
-import { decodeRecord, SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-records.ts';
+import {
+  decodeRecord,
+  formatRecord,
+  parseRecord,
+  SLICE_ENDPOINTS_MAX,
+} from '../../src/wire/registry-records.ts';
 import { digestOf, UpdateReader } from '../../src/wire/registry-updates.ts';
 import { TableDigest } from '../../src/wire/table-digest.ts';
 
@@ -48,6 +53,16 @@ const refusal = (record: pb.Record | undefined): string => {
 };
 
 describe('a registry record', () => {
+  it('says what an endpoint can do and how busy it is, where that is known', () => {
+    const busy = { ...endpoint, capacity: 40, load: 250 };
+    const decoded = decodeRecord(ofSlice({ endpoints: [endpoint, busy] }), east);
+    expect(decoded.kind === 'export-slice' && decoded.slice.endpoints).to.deep.equal([
+      { ...endpoint, cluster: 'east' },
+      { ...busy, cluster: 'east' },
+    ]);
+    expect(parseRecord(formatRecord(decoded), east)).to.deep.equal(decoded);
+  });
+
   it('becomes mesh nouns, its endpoints in the cluster that owns it', () => {
     expect(decodeRecord(ofConfig({}), east)).to.deep.equal({
       kind: 'config',
@@ -97,6 +112,16 @@ describe('a registry record', () => {
       'no SPIFFE ID',
       ofSlice({ endpoints: [{ ...endpoint, spiffeId: 'cart' }] }),
       /^REQUEST_INVALID: SPIFFE ID "cart"/,
+    ],
+    [
+      'a capacity of nothing',
+      ofSlice({ endpoints: [{ ...endpoint, capacity: 0 }] }),
+      /^REQUEST_INVALID: capacity "0"/,
+    ],
+    [
+      'a load beyond all steps',
+      ofSlice({ endpoints: [{ ...endpoint, capacity: 1, load: 251 }] }),
+      /^REQUEST_INVALID: load "251"/,
     ],
     [
       '101 endpoints',

@@ -38,6 +38,15 @@ describe('the policies file', () => {
     expect(parsePoliciesFile(text, 'policies.yaml')).to.not.deep.equal([]);
   });
 
+  it('of the page about failover is that of the demo', () => {
+    const page = readFileSync('docs/failover.md', 'utf8');
+    const example = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? '';
+    const demo = readFileSync('clusters/east/policies.yaml', 'utf8');
+    expect(parsePoliciesFile(example, 'failover.md')).to.deep.equal(
+      parsePoliciesFile(demo, 'policies.yaml'),
+    );
+  });
+
   it('leaves what it does not say as it is for services without a policy', () => {
     expect(parse('')).to.deep.equal(DEFAULT_SERVICE_POLICY);
   });

@@ -47,6 +47,15 @@ describe('the services file', () => {
     });
   }
 
+  it('says what an endpoint can do, where somebody wrote it down', () => {
+    const [web] = parse(WEB.replace('workload: web-0', 'workload: web-0, capacity: 50'));
+    expect(web?.endpoints[0]?.capacity).to.equal(50);
+    expect(parse(WEB)[0]?.endpoints[0]).to.not.have.property('capacity');
+    expect(
+      problemsOf(WEB.replace('workload: web-0', 'workload: web-0, capacity: 0')),
+    ).to.deep.equal(['services.0.endpoints.0.capacity: must be at least 1, found "0"']);
+  });
+
   it('makes services with identities, and localities of the agent where it names none', () => {
     const [web] = parse(WEB);
     expect(web?.exported).to.equal(false);
