@@ -43,6 +43,9 @@ import { type AgentParts, exposeState, figuresOf } from './debug.ts';
 import { PolicySource } from './discovery/policy-source.ts';
 import { StaticSource } from './discovery/static-source.ts';
 import { EndpointLoads } from './endpoint-loads.ts';
+import { BundleEndpoint } from './federation/bundle-endpoint.ts';
+import { federationOf } from './federation/config.ts';
+import { ForeignBundles } from './federation/foreign-bundles.ts';
 import { IdentityService } from './identity-service.ts';
 import { nextInstance } from './instance.ts';
 import { IssuanceAudit } from './issuance-audit.ts';
@@ -89,6 +92,8 @@ export interface ClusterAgent {
   readonly tasks: readonly Task[];
   /** As bound: port 0 of the configuration is a real one here. */
   readonly addresses: Readonly<Record<'control' | 'join' | 'admin', SocketAddress>>;
+  /** Of the bundle endpoint, if there is one. */
+  readonly bundleAddress: SocketAddress | undefined;
 }
 
 /** What this version understands of others that an earlier one did not. */
@@ -167,6 +172,16 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const registry = options.registry ?? new RegistryClient({ addresses: config.registry, tls, log });
   const subscriber = new RegistrySubscriber({ registry, stateDir, log, now });
   await subscriber.load();
+  const { endpoint, federations } = federationOf(config, configFile);
+  const foreign = new ForeignBundles({
+    federations,
+    stateDir,
+    onFetched: result => metrics.foreignBundles.inc({ result }),
+    log,
+    now,
+  });
+  await foreign.load();
+
   const ledgerFile = new LastKnownGood({
     path: join(stateDir, 'authority', 'issued'),
     serialise: () => ledger.serialise(),
@@ -210,7 +225,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     services: source.services,
     loads: endpointLoads.loads,
     members: members.clusters,
-    bundles: [ownBundle.bundles, members.bundles],
+    bundles: [ownBundle.bundles, members.bundles, foreign.bundles],
     policies: policySource.policies,
     intents: subscriber.intents,
     verdicts: liveness.verdicts,
@@ -306,6 +321,11 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     now,
   });
 
+  const bundleEndpoint =
+    endpoint === undefined
+      ? undefined
+      : new BundleEndpoint({ config: endpoint, identity, bundles: ownBundle.bundles, log });
+
   const operator = operatorSocket(
     stateDir,
     [
@@ -333,6 +353,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     proxies,
     proxyReports,
     refusedPeers,
+    foreign,
     audit,
     operator,
   };
@@ -345,10 +366,12 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     control: await control.listen(config.control),
     join: await joining.listen(config.join),
   };
+  const bundleAddress = await bundleEndpoint?.listen();
   await operator.listen();
-  log.info({ cluster, trustDomain, ...addresses }, 'agent listening');
+  log.info({ cluster, trustDomain, ...addresses, bundleAddress }, 'agent listening');
   return {
     addresses,
+    bundleAddress,
     tasks: [
       { name: 'admin', run: signal => admin.run(signal) },
       authority,
@@ -362,6 +385,8 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       source,
       policySource,
       members,
+      foreign,
+      ...(bundleEndpoint === undefined ? [] : [bundleEndpoint]),
       subscriber,
       liveness,
       steering,

@@ -7,6 +7,7 @@ import {
   WORKLOAD_TTL_MS_DEFAULT,
   WORKLOAD_TTL_MS_MAX,
 } from '../trust-federation/cluster-authority.ts';
+import { bundleEndpointSchema, federatesWithSchema } from './federation/config.ts';
 
 const place = () => v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,63}$/, PLACE_MESSAGE));
 const SERVER_MESSAGE = 'must be https://host:port';
@@ -45,6 +46,10 @@ export const agentConfigSchema = object({
     v.pipe(duration(), v.maxValue(WORKLOAD_TTL_MS_MAX, 'must be at most 24h')),
     `${WORKLOAD_TTL_MS_DEFAULT / 60_000}m`,
   ),
+  /** Where this cluster's trust bundle is served to others than the ClusterSet. */
+  bundleEndpoint: v.optional(bundleEndpointSchema),
+  /** Trust domains outside the ClusterSet whose identities are believed. */
+  federatesWith: v.optional(federatesWithSchema, []),
 });
 
 export type AgentConfig = v.InferOutput<typeof agentConfigSchema>;

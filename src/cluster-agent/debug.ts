@@ -8,9 +8,11 @@ import type { ExportedService } from '../mesh/service.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { AdminServer } from '../runtime/admin.ts';
 import type { RpcSocket } from '../runtime/rpc-socket.ts';
+import { describeBundles } from '../trust-federation/describe.ts';
 import type { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import type { PolicySource } from './discovery/policy-source.ts';
 import type { StaticSource } from './discovery/static-source.ts';
+import type { ForeignBundles } from './federation/foreign-bundles.ts';
 import type { IssuanceAudit } from './issuance-audit.ts';
 import type { ClusterLiveness } from './liveness.ts';
 import type { Members } from './members.ts';
@@ -34,17 +36,20 @@ export interface AgentParts {
   readonly proxies: Proxies;
   readonly proxyReports: ProxyReports;
   readonly refusedPeers: RefusedPeers;
+  readonly foreign: ForeignBundles;
   readonly audit: IssuanceAudit;
   readonly operator: RpcSocket;
 }
 
 export function exposeState(admin: AdminServer, parts: AgentParts): void {
   const { source, policySource, subscriber, liveness, members, mesh } = parts;
-  const { publisher, proxies, proxyReports, refusedPeers, operator, spill } = parts;
+  const { publisher, proxies, proxyReports, refusedPeers, foreign, operator, spill } = parts;
   admin.debug('clusters', () => describeClusters(parts));
   admin.debug('intents', () => [...subscriber.intents.entries().values()]);
   admin.debug('liveness', () => liveness.describe());
   admin.debug('refusals', () => refusedPeers.list());
+  admin.debug('trust', () => describeBundles(mesh.bundles.entries().values()));
+  admin.debug('federation', () => foreign.status());
   admin.debug('claims', () => members.refusals());
   admin.debug('proxies', () => proxies.list());
   admin.debug('proxy-reports', () => [...proxyReports.reports.entries().values()]);

@@ -77,6 +77,23 @@ export const WITHDRAWN_MS = 60_000;
 /** Endpoints of one service so remembered; beyond: the oldest are forgotten. */
 export const WITHDRAWN_ENDPOINTS_MAX = 1_000;
 
+/** Connections to the bundle endpoint, which anyone may open; beyond: closed at accept. */
+export const BUNDLE_ENDPOINT_CONNECTIONS_MAX = 100;
+/** A request to it that is not complete by then is cut. */
+export const BUNDLE_ENDPOINT_REQUEST_MS_MAX = 5_000;
+/** Certificate and key of a bundle endpoint for the web are looked at this often. */
+export const WEB_CERTIFICATE_POLL_MS = 30_000;
+/** Foreign trust domains; more are a configuration error. */
+export const FEDERATIONS_MAX = 100;
+/** One look at a foreign bundle endpoint; then it has failed and the last good bundle stays. */
+export const BUNDLE_FETCH_MS_MAX = 10_000;
+/** A foreign refresh hint outside these counts as the nearest of them. */
+export const BUNDLE_REFRESH_MS_MIN = 10_000;
+export const BUNDLE_REFRESH_MS_MAX = 3_600_000;
+/** Between attempts to fetch a foreign bundle. */
+export const BUNDLE_RETRY_MS_FIRST = 1_000;
+export const BUNDLE_RETRY_MS_MAX = 60_000;
+
 /** From a change to its write to disk. */
 export const LAST_KNOWN_GOOD_DELAY_MS = 500;
 /** From believing another version of a bundle to its write to disk: a crash in between forgets it. */

@@ -8,6 +8,7 @@ export interface AgentMetrics {
   readonly certificates: Counter<'method' | 'result'>;
   readonly connectionsRefused: Counter<'port' | 'reason'>;
   readonly claimsRefused: Counter<'kind'>;
+  readonly foreignBundles: Counter<'result'>;
   readonly pushes: Counter<'type' | 'result'>;
   readonly verdicts: Counter<'verdict'>;
 }
@@ -51,6 +52,12 @@ export function createAgentMetrics(): AgentMetrics {
       name: 'isthmus_agent_verdicts_total',
       help: 'Changes of the liveness of other clusters, by what they changed to',
       labelNames: ['verdict'],
+      registers,
+    }),
+    foreignBundles: new Counter({
+      name: 'isthmus_agent_foreign_bundles_total',
+      help: 'Looks at foreign bundle endpoints, and whether they brought a bundle',
+      labelNames: ['result'],
       registers,
     }),
     pushes: new Counter({

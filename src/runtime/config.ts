@@ -11,7 +11,7 @@ import { parseDocument } from 'yaml';
 import { parseAddress, type SocketAddress } from '../mesh/address.ts';
 import { MeshError, messageOf } from '../mesh/errors.ts';
 import * as names from '../mesh/names.ts';
-import { parseTrustDomain } from '../mesh/spiffe-id.ts';
+import { parseTrustDomain, requireSpiffeId } from '../mesh/spiffe-id.ts';
 
 /** Above any honest configuration; refuses a 50 MB file before parsing it. */
 const CONFIG_BYTES_MAX = 1024 * 1024;
@@ -173,6 +173,7 @@ export const serviceName = () => parsed(names.parseServiceName);
 export const workloadName = () => parsed(names.parseWorkloadName);
 export const serviceAccount = () => parsed(names.parseServiceAccount);
 export const trustDomain = () => parsed(parseTrustDomain);
+export const spiffeId = () => parsed(requireSpiffeId);
 export const address = () => parsed((text): SocketAddress => parseAddress(text));
 export const port = () =>
   v.pipe(

@@ -49,6 +49,8 @@ export interface AgentPlace {
   /** Ports to come back on. */
   readonly addresses?: ClusterAgent['addresses'];
   readonly now?: () => number;
+  /** Beside or instead of what every test has. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
 export async function startAgent(place: AgentPlace): Promise<RunningAgent> {
@@ -67,6 +69,7 @@ export async function startAgent(place: AgentPlace): Promise<RunningAgent> {
     join: at(addresses?.join),
     admin: '127.0.0.1:0',
     stateDir: 'unused',
+    ...place.config,
   });
   await writeMembership(join(dir, 'agent'), CLUSTER);
   await writeFile(join(dir, 'services.yaml'), SERVICES, { flag: 'wx' }).catch(() => undefined);
