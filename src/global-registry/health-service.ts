@@ -42,7 +42,6 @@ export function healthService(mirror: TableMirror): RpcService {
         told = status;
         await mirror.changed(signal);
       }
-      if (!signal.aborted) yield { status: Status.NOT_SERVING };
     },
   });
 }

@@ -22,14 +22,24 @@ export interface Etcd {
   stop(): Promise<void>;
 }
 
+/** Flags of etcd, with files: its own certificate, and whom it lets in. */
+export interface EtcdServerTls {
+  readonly 'cert-file': string;
+  readonly 'key-file': string;
+  readonly 'trusted-ca-file': string;
+}
+
 const START_MS_MAX = 15_000;
 
 /** Throws when there is no etcd: the tests that need one must not pass without it. */
-export async function startEtcd(): Promise<Etcd> {
+export async function startEtcd(tls?: EtcdServerTls): Promise<Etcd> {
   const dir = await mkdtemp(join(tmpdir(), 'isthmus-etcd-'));
   const address = await findFreeAddress('127.0.0.1');
   const peer = await findFreeAddress('127.0.0.1');
-  let child = await launch(dir, address, peer);
+  const metrics = tls === undefined ? undefined : await findFreeAddress('127.0.0.1');
+  const tlsFlags = tls === undefined ? {} : { ...tls, 'client-cert-auth': 'true' };
+  const start = (): Promise<ChildProcess> => launch(dir, address, peer, tlsFlags, metrics);
+  let child = await start();
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
@@ -40,7 +50,7 @@ export async function startEtcd(): Promise<Etcd> {
     address,
     kill,
     restart: async () => {
-      child = await launch(dir, address, peer);
+      child = await start();
     },
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
@@ -55,8 +65,11 @@ async function launch(
   dir: string,
   client: SocketAddress,
   peer: SocketAddress,
+  tlsFlags: Readonly<Record<string, string>>,
+  metrics: SocketAddress | undefined,
 ): Promise<ChildProcess> {
-  const clientUrl = `http://${formatAddress(client)}`;
+  const clientUrl = `${metrics === undefined ? 'http' : 'https'}://${formatAddress(client)}`;
+  const healthUrl = metrics === undefined ? clientUrl : `http://${formatAddress(metrics)}`;
   const peerUrl = `http://${formatAddress(peer)}`;
   const flags = {
     name: 'test',
@@ -67,6 +80,8 @@ async function launch(
     'initial-advertise-peer-urls': peerUrl,
     'initial-cluster': `test=${peerUrl}`,
     'log-level': 'error',
+    ...(metrics === undefined ? {} : { 'listen-metrics-urls': healthUrl }),
+    ...tlsFlags,
   };
   const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   const child = spawn('etcd', args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -85,7 +100,7 @@ async function launch(
     failure ??= `etcd ended with code ${code ?? 'none'}: ${output}`;
   });
   const deadline = Date.now() + START_MS_MAX;
-  while (!(await healthy(clientUrl))) {
+  while (!(await healthy(healthUrl))) {
     if (failure === undefined && Date.now() > deadline) {
       failure = `etcd was not healthy within ${START_MS_MAX} ms: ${output}`;
       child.kill('SIGKILL');
