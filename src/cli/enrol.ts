@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createJoinToken } from '../cluster-agent/client.ts';
 import { MeshError } from '../mesh/errors.ts';
-import type { SpiffeId } from '../mesh/spiffe-id.ts';
+import { type SpiffeId, trustDomainOf } from '../mesh/spiffe-id.ts';
 import { ensurePrivateDir, writePrivateFile } from '../runtime/state-file.ts';
 import { loadRoots, saveRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
 
@@ -30,7 +30,7 @@ export async function enrolProxy({ id, agentStateDir, stateDir }: Enrolment): Pr
       `"${path}" does not exist; start the agent once, which makes it`,
     );
   }
-  const roots = await loadRoots(path);
+  const roots = await loadRoots(path, trustDomainOf(id));
   const token = await createJoinToken({
     agentStateDir,
     id,

@@ -15,10 +15,13 @@ import { addServiceCommands } from './commands/service.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addTokenCommand } from './commands/token.ts';
+import { addTrustExportCommand } from './commands/trust-export.ts';
+import { addTrustImportCommand } from './commands/trust-import.ts';
 import { addTrustReplaceRootCommand } from './commands/trust-replace-root.ts';
 import { addTrustRevokeCommands } from './commands/trust-revoke.ts';
 import { addTrustRolloverCommands } from './commands/trust-rollover.ts';
 import { addUnfreezeCommand } from './commands/unfreeze.ts';
+import { addTrustShowCommands } from './commands/trust-show.ts';
 import { FOUND_WRONG, PACKAGE_ROOT, USAGE } from './options.ts';
 import { style } from './text.ts';
 
@@ -73,6 +76,9 @@ function createProgram(): Command {
   addServiceCommands(program);
   addAuditCommand(program);
   addUnfreezeCommand(program);
+  addTrustShowCommands(program);
+  addTrustExportCommand(program);
+  addTrustImportCommand(program);
   return program;
 }
 

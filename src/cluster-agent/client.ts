@@ -119,7 +119,7 @@ export interface AgentLinkStatus {
 export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink> {
   const { proxy, trustDomain, agent, stateDir, log, now } = options;
   await ensurePrivateDir(stateDir);
-  const trustRoot = await loadRoots(join(stateDir, TRUST_ROOT_FILE));
+  const trustRoot = await loadRoots(join(stateDir, TRUST_ROOT_FILE), trustDomain);
   if (trustRoot.trustDomain !== trustDomain) {
     throw new MeshError(
       'CERTIFICATE_INVALID',

@@ -46,6 +46,7 @@ import { EndpointLoads } from './endpoint-loads.ts';
 import { BundleEndpoint } from './federation/bundle-endpoint.ts';
 import { federationOf } from './federation/config.ts';
 import { ForeignBundles } from './federation/foreign-bundles.ts';
+import { ExpiryWatch } from './expiry-watch.ts';
 import { IdentityService } from './identity-service.ts';
 import { nextInstance } from './instance.ts';
 import { IssuanceAudit } from './issuance-audit.ts';
@@ -72,6 +73,7 @@ import { RolloverRunner } from './rollover.ts';
 import { SpillSource } from './spill-source.ts';
 import { SteeringSource } from './steering.ts';
 import { TrustAcks } from './trust-acks.ts';
+import { expiringThings, trustMaterialService } from './trust-material.ts';
 import { trustOperatorService } from './trust-operator.ts';
 import { AdsServer } from './xds/ads-server.ts';
 import { Proxies } from './xds/proxies.ts';
@@ -326,6 +328,17 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       ? undefined
       : new BundleEndpoint({ config: endpoint, identity, bundles: ownBundle.bundles, log });
 
+  const material = {
+    cluster,
+    trustDomain,
+    agent: identity,
+    membership: membership.identity,
+    ownBundle,
+    members,
+    rollover,
+    now,
+  };
+  const expiries = new ExpiryWatch({ things: () => expiringThings(material), log, now });
   const operator = operatorSocket(
     stateDir,
     [
@@ -338,6 +351,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
         svidTtlMs: config.svidTtl,
         log,
       }),
+      trustMaterialService(material),
     ],
     log,
   );
@@ -355,6 +369,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     refusedPeers,
     foreign,
     audit,
+    expiries,
     operator,
   };
   exposeFigures(metrics, figuresOf(parts));
@@ -378,6 +393,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
       identity,
       membership.identity,
       jwt,
+      expiries,
       ledgerFile,
       trustAcks,
       rollover,

@@ -13,6 +13,7 @@ import type { RefusedPeers } from '../trust-federation/refused-peers.ts';
 import type { PolicySource } from './discovery/policy-source.ts';
 import type { StaticSource } from './discovery/static-source.ts';
 import type { ForeignBundles } from './federation/foreign-bundles.ts';
+import type { ExpiryWatch } from './expiry-watch.ts';
 import type { IssuanceAudit } from './issuance-audit.ts';
 import type { ClusterLiveness } from './liveness.ts';
 import type { Members } from './members.ts';
@@ -38,6 +39,7 @@ export interface AgentParts {
   readonly refusedPeers: RefusedPeers;
   readonly foreign: ForeignBundles;
   readonly audit: IssuanceAudit;
+  readonly expiries: ExpiryWatch;
   readonly operator: RpcSocket;
 }
 
@@ -80,6 +82,7 @@ export function figuresOf({
   liveness,
   members,
   proxies,
+  expiries,
 }: AgentParts): AgentFigures {
   return {
     servicesProblem: () => source.status().problem !== undefined,
@@ -94,6 +97,7 @@ export function figuresOf({
     unreachable: () => countOf(liveness, verdict => verdict === 'unreachable'),
     heldWithdrawals: () => liveness.heldWithdrawals(),
     refusals: () => members.refusals().length,
+    soonestExpiry: () => expiries.soonest(),
     proxies: () => ({
       connected: proxies.list().filter(({ connected }) => connected).length,
       nacked: proxies.list().filter(({ nack }) => nack !== undefined).length,

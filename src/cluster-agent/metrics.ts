@@ -23,6 +23,8 @@ export interface AgentFigures {
   readonly heldWithdrawals: () => number;
   readonly refusals: () => number;
   readonly proxies: () => { readonly connected: number; readonly nacked: number };
+  /** By kind; epoch milliseconds. */
+  readonly soonestExpiry: () => ReadonlyMap<string, number>;
 }
 
 export function createAgentMetrics(): AgentMetrics {
@@ -81,6 +83,18 @@ export function exposeFigures({ registry }: AgentMetrics, figures: AgentFigures)
       },
     });
   };
+  new Gauge({
+    name: 'isthmus_agent_trust_expires_seconds',
+    help: 'When the first certificate of each kind ends, in seconds since 1970',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [kind, notAfterMs] of figures.soonestExpiry()) {
+        this.set({ kind }, notAfterMs / 1000);
+      }
+    },
+  });
   gauge('isthmus_agent_services_file_bad', '1 while the services file is refused', () =>
     figures.servicesProblem() ? 1 : 0,
   );

@@ -28,7 +28,7 @@ export function rolloverHandlers(runner: RolloverRunner) {
   };
 }
 
-function formatReport({ slots, rollover }: RolloverReport): RolloverStatus {
+export function formatReport({ slots, rollover }: RolloverReport): RolloverStatus {
   return {
     roots: slots.map(({ id, state, sinceMs, certificate }) => ({
       sha256: id,

@@ -25,6 +25,7 @@ import { sleep } from '../runtime/supervise.ts';
 import { type AuthorityState, certificateId } from '../trust-federation/authority-journal.ts';
 import type { ClusterAuthority } from '../trust-federation/cluster-authority.ts';
 import type { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
+import type { ImportedRoot } from '../trust-federation/imported-root.ts';
 import type { OwnBundle } from '../trust-federation/own-bundle.ts';
 import type { SvidLedger } from '../trust-federation/svid-ledger.ts';
 import { ROLLOVER_CHECK_MS } from './limits.ts';
@@ -64,8 +65,9 @@ export class RolloverRunner {
     return { slots, rollover: { state: rollover, gate: this.#gate(rollover) } };
   }
 
-  async start(auto: boolean): Promise<void> {
-    await this.#options.authority.startRollover(auto);
+  /** To a root made here, unless one is brought. */
+  async start(auto: boolean, imported?: ImportedRoot): Promise<void> {
+    await this.#options.authority.startRollover(auto, imported);
     await this.#follow();
   }
 

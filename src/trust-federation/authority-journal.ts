@@ -24,10 +24,14 @@ import { type ParsedCertificate, parseCertificate } from './parsed-certificate.t
 /** In the authority's directory. */
 export const JOURNAL_FILE = 'journal';
 
-export interface HeldRoot extends RootSlot {
+export interface HeldRoot extends RootSlot, RootHolding {}
+
+export interface RootHolding {
   readonly certificate: ParsedCertificate;
   /** Undefined once revoked. */
   readonly key: KeyObject | undefined;
+  /** Whose key it is: a CA of this cluster's under a shared root. Undefined: the root's own. */
+  readonly intermediate: ParsedCertificate | undefined;
 }
 
 export interface AuthorityState extends AuthorityPlan {
@@ -44,11 +48,12 @@ export async function readAuthority(dir: string): Promise<AuthorityState | undef
   try {
     const { slots, issuers, rollover } = parseAuthorityJournal(content, certificateId);
     return {
-      slots: slots.map(({ key, certificate, ...slot }) => ({
+      slots: slots.map(({ key, certificate, intermediate, ...slot }) => ({
         ...slot,
-        ...(key === undefined
-          ? { certificate: parseCertificate(certificate), key }
-          : signerOf(certificate, privateKey(key))),
+        certificate: parseCertificate(certificate),
+        intermediate: intermediate === undefined ? undefined : parseCertificate(intermediate),
+        // Refuses a key beside another key's certificate.
+        key: key === undefined ? key : signerOf(intermediate ?? certificate, privateKey(key)).key,
       })),
       issuers,
       rollover,
@@ -66,9 +71,10 @@ export async function readAuthority(dir: string): Promise<AuthorityState | undef
 export async function writeAuthority(dir: string, state: AuthorityState): Promise<void> {
   const { slots, issuers, rollover } = state;
   const content = formatAuthorityJournal({
-    slots: slots.map(({ certificate, key, ...slot }) => ({
+    slots: slots.map(({ certificate, key, intermediate, ...slot }) => ({
       ...slot,
       certificate: certificate.der,
+      intermediate: intermediate?.der,
       key: key?.export({ type: 'pkcs8', format: 'der' }),
     })),
     issuers,
@@ -80,7 +86,8 @@ export async function writeAuthority(dir: string, state: AuthorityState): Promis
 /** The root that signs, for the command line; undefined before the agent's first start. */
 export async function loadActiveRoot(dir: string): Promise<Signer | undefined> {
   const state = await readAuthority(dir);
-  return state === undefined ? undefined : activeRoot(state);
+  const root = state === undefined ? undefined : activeRoot(state);
+  return root === undefined ? undefined : signerIn(root);
 }
 
 /** Half-written files of a process that was killed hold keys. */
@@ -94,13 +101,13 @@ export async function removeLeftovers(dir: string): Promise<void> {
 export function withPlan(
   state: AuthorityState,
   { slots, rollover }: AuthorityPlan,
-  added: Signer | undefined,
+  added: RootHolding | undefined,
 ): AuthorityState {
   const held = slots.flatMap((slot): HeldRoot[] => {
     const root = state.slots.find(({ id }) => id === slot.id) ?? added;
     if (root === undefined) return [];
     const key = slot.state === 'revoked' ? undefined : root.key;
-    return [{ ...slot, certificate: root.certificate, key }];
+    return [{ ...slot, certificate: root.certificate, key, intermediate: root.intermediate }];
   });
   return { ...state, slots: held, rollover };
 }
@@ -110,14 +117,26 @@ export function certificateId(der: Uint8Array): RootId {
 }
 
 /** The one that signs; undefined in a journal without one. */
-export function activeRoot({
-  slots,
-}: Pick<AuthorityState, 'slots'>): (Signer & HeldRoot) | undefined {
-  return slots.find((slot): slot is Signer & HeldRoot => {
+export function activeRoot({ slots }: Pick<AuthorityState, 'slots'>): SigningRoot | undefined {
+  return slots.find((slot): slot is SigningRoot => {
     return slot.state === 'active' && slot.key !== undefined;
   });
 }
 
+export type SigningRoot = HeldRoot & { readonly key: KeyObject };
+
+/** What signs with that key. */
+export function signerIn({ certificate, intermediate, key }: SigningRoot): Signer {
+  return { certificate: intermediate ?? certificate, key };
+}
+
 function privateKey(der: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs8' });
+}
+
+/** Of an authority that begins with this root. */
+export function firstState(holding: RootHolding, nowMs: number): AuthorityState {
+  const id = certificateId(holding.certificate.der);
+  const slot: HeldRoot = { id, state: 'active', sinceMs: nowMs, ...holding };
+  return { slots: [slot], issuers: [], rollover: undefined };
 }

@@ -3,7 +3,7 @@
  * workload's or a member's).
  *
  * Nothing of a request is copied but its public key, and the identity comes from whoever attested it.
- * Written with our DER writer, signed by node:crypto (ECDSA P-256, SHA-256). RFC 5280 and the
+ * Written with our DER writer, signed by node:crypto (ECDSA P-256, or what an imported authority has). RFC 5280 and the
  * X509-SVID specification; `openssl verify -x509_strict` accepts them all.
  */
 
@@ -19,6 +19,7 @@ import {
   encode,
   integer,
   itemsOfSequence,
+  nullValue,
   octetString,
   oid,
   sequence,
@@ -148,7 +149,7 @@ function write(template: Template): Buffer {
     template.nowMs + template.ttlMs,
     issuer?.notAfterMs ?? Number.POSITIVE_INFINITY,
   );
-  const algorithm = sequence(oid(OID.ecdsaWithSha256));
+  const { digest, identifier: algorithm } = algorithmOf(template.key);
   const tbs = sequence(
     taggedOf(0, integer(Buffer.of(2))),
     integer(serialNumber()),
@@ -170,7 +171,17 @@ function write(template: Template): Buffer {
       ),
     ),
   );
-  return encode(sequence(tbs, algorithm, bitString(sign('sha256', encode(tbs), template.key))));
+  return encode(sequence(tbs, algorithm, bitString(sign(digest, encode(tbs), template.key))));
+}
+
+/** Our own keys are ECDSA P-256; an imported authority's may be another (RFC 5758 §3.2, RFC 4055 §5). */
+function algorithmOf(key: KeyObject): { readonly digest: string; readonly identifier: Asn1 } {
+  if (key.asymmetricKeyType === 'rsa') {
+    return { digest: 'sha256', identifier: sequence(oid(OID.rsaWithSha256), nullValue()) };
+  }
+  return key.asymmetricKeyDetails?.namedCurve === 'secp384r1'
+    ? { digest: 'sha384', identifier: sequence(oid(OID.ecdsaWithSha384)) }
+    : { digest: 'sha256', identifier: sequence(oid(OID.ecdsaWithSha256)) };
 }
 
 /** Positive, never short, 126 random bits. */

@@ -142,6 +142,30 @@ export function nameConstraintsProblem(path: readonly ParsedCertificate[]): Refu
   return undefined;
 }
 
+/**
+ * A root that names no trust domain may be the root of several, or of much that is no SPIFFE at all: a CA
+ * under it vouches only for the trust domain that it names itself or is constrained to.
+ */
+export function sharedRootProblem(
+  path: readonly ParsedCertificate[],
+  trustDomain: TrustDomain,
+): Refusal | undefined {
+  if (path.at(-1)?.uris.some(uri => uri.startsWith('spiffe://')) === true) return undefined;
+  const name = `spiffe://${trustDomain}`;
+  for (const ca of path.slice(1, -1)) {
+    const permitted = ca.nameConstraints?.permittedUris ?? [];
+    const isOwn =
+      (ca.uris.length === 1 && ca.uris[0] === name) ||
+      (permitted.length === 1 && permitted[0] === trustDomain);
+    if (isOwn) continue;
+    return refused(
+      'name-constraints',
+      `issuer "${subjectOf(ca)}" under a shared root is not named for or constrained to "${trustDomain}"`,
+    );
+  }
+  return undefined;
+}
+
 export function subjectOf(certificate: ParsedCertificate): string {
   // Undefined where the subject is empty, as in every SVID, whatever the typings say.
   const subject = certificate.x509.subject as string | undefined;

@@ -23,9 +23,13 @@ import {
   type AuthorityState,
   activeRoot,
   certificateId,
+  firstState,
   type HeldRoot,
+  type RootHolding,
   readAuthority,
   removeLeftovers,
+  type SigningRoot,
+  signerIn,
   withPlan,
   writeAuthority,
 } from './authority-journal.ts';
@@ -38,6 +42,7 @@ import {
   type Signer,
   signerOf,
 } from './certificate.ts';
+import { holdingOf, type ImportedRoot } from './imported-root.ts';
 import { ISSUERS_MAX, REVOKED_ROOTS_MAX } from './limits.ts';
 import { bundleOf } from './root-file.ts';
 import type { StatementSigner } from './statement-signature.ts';
@@ -57,7 +62,7 @@ export interface WorkloadRequest {
 
 export interface IssuedSvid {
   /** DER, leaf first, without the root. */
-  readonly chain: readonly [leaf: Buffer, intermediate: Buffer];
+  readonly chain: readonly [leaf: Buffer, intermediate: Buffer, ...above: Buffer[]];
   readonly root: RootId;
 }
 
@@ -80,9 +85,10 @@ export async function openClusterAuthority(
   const { dir, cluster, trustDomain, now } = options;
   const subject = { name: cluster, trustDomain };
   const state =
-    (await readAuthority(dir)) ?? newState((await loadRoot(dir)) ?? newRoot(subject, now()), now());
+    (await readAuthority(dir)) ??
+    firstState(heldBy((await loadRoot(dir)) ?? newRoot(subject, now())), now());
   const root = usableRoot(state, options);
-  const intermediate = newIntermediate(subject, root, now());
+  const intermediate = newIntermediate(subject, signerIn(root), now());
   const authority = new ClusterAuthority(options, subject, state, intermediate);
   await authority.rotateIntermediate('keep');
   await removeLeftovers(dir);
@@ -143,18 +149,21 @@ export class ClusterAuthority {
     const nowMs = this.#options.now();
     requireUnexpired(this.#intermediate, nowMs);
     const leaf = issueLeaf({ publicKey, id, ttlMs }, this.#intermediate, nowMs);
-    return { chain: [leaf, this.#intermediate.certificate.der], root: this.#root().id };
+    const { id: root, intermediate: above } = this.#root();
+    const chain = [leaf, this.#intermediate.certificate.der] as const;
+    return { chain: above === undefined ? chain : [...chain, above.der], root };
   }
 
   /** The roots of every slot that is not revoked, in an order that no step changes. */
   bundle(): TrustBundle {
-    return bundleOf(this.#trusted().map(({ certificate }) => certificate));
+    const roots = this.#trusted().map(({ certificate }) => certificate);
+    return bundleOf(roots, this.#subject.trustDomain);
   }
 
   /** Every root key at hand, for signing what this cluster says about its trust. */
   statementSigners(): readonly StatementSigner[] {
-    return this.#trusted().flatMap(({ key, certificate }) =>
-      key === undefined ? [] : [{ key, chain: [certificate.der] }],
+    return this.#trusted().flatMap(({ key, certificate, intermediate }) =>
+      key === undefined ? [] : [{ key, chain: [(intermediate ?? certificate).der] }],
     );
   }
 
@@ -171,12 +180,21 @@ export class ClusterAuthority {
     return () => this.#observers.delete(observer);
   }
 
-  /** Makes a root and announces it. Throws REQUEST_INVALID while another rollover is under way. */
-  startRollover(auto: boolean): Promise<void> {
+  /**
+   * Announces a root, one made here unless another was brought. Throws REQUEST_INVALID while another
+   * rollover is under way, or for a root that is known.
+   */
+  startRollover(auto: boolean, imported?: ImportedRoot): Promise<void> {
     return this.#inTurn(() => {
-      const signer = newRoot(this.#subject, this.#options.now());
-      const root = certificateId(signer.certificate.der);
-      return this.#step({ kind: 'start', root, auto }, signer);
+      const added =
+        imported === undefined
+          ? heldBy(newRoot(this.#subject, this.#options.now()))
+          : holdingOf(imported);
+      const root = certificateId(added.certificate.der);
+      if (this.#state.slots.some(({ id }) => id === root)) {
+        throw new MeshError('REQUEST_INVALID', `root ${root.slice(0, 16)} is known already`);
+      }
+      return this.#step({ kind: 'start', root, auto }, added);
     });
   }
 
@@ -190,7 +208,8 @@ export class ClusterAuthority {
     return this.#inTurn(() => {
       const state =
         earlier === 'keep' ? this.#state : { ...this.#state, issuers: [] as IssuerNote[] };
-      return this.#enter(state, newIntermediate(this.#subject, this.#root(), this.#options.now()));
+      const signer = signerIn(this.#root());
+      return this.#enter(state, newIntermediate(this.#subject, signer, this.#options.now()));
     });
   }
 
@@ -200,7 +219,7 @@ export class ClusterAuthority {
     const { notBeforeMs, notAfterMs } = this.#intermediate.certificate;
     const nextNotAfterMs = Math.min(
       nowMs + INTERMEDIATE_TTL_MS,
-      this.#root().certificate.notAfterMs,
+      signerIn(this.#root()).certificate.notAfterMs,
     );
     const halfGone = nowMs > (notBeforeMs + notAfterMs) / 2 && nextNotAfterMs > notAfterMs;
     // The clock was set back to before it was made.
@@ -214,7 +233,7 @@ export class ClusterAuthority {
     }
   }
 
-  async #step(event: RolloverEvent, added: Signer | undefined): Promise<void> {
+  async #step(event: RolloverEvent, added: RootHolding | undefined): Promise<void> {
     const nowMs = this.#options.now();
     const result = nextRollover(this.#state, event, nowMs);
     if (result.kind === 'refused') throw new MeshError('REQUEST_INVALID', result.message);
@@ -224,7 +243,7 @@ export class ClusterAuthority {
     const same = root.id === this.#root().id;
     await this.#enter(
       state,
-      same ? this.#intermediate : newIntermediate(this.#subject, root, nowMs),
+      same ? this.#intermediate : newIntermediate(this.#subject, signerIn(root), nowMs),
     );
   }
 
@@ -244,7 +263,7 @@ export class ClusterAuthority {
     for (const observer of [...this.#observers]) observer();
   }
 
-  #root(): Signer & HeldRoot {
+  #root(): SigningRoot {
     const root = activeRoot(this.#state);
     if (root === undefined) throw new Error('an authority has no active root');
     return root;
@@ -271,33 +290,26 @@ function newIntermediate(subject: AuthoritySubject, root: Signer, nowMs: number)
   return signerOf(issueIntermediate(subject, createPublicKey(key), root, nowMs), key);
 }
 
-function newState({ certificate, key }: Signer, nowMs: number): AuthorityState {
-  const slot: HeldRoot = {
-    id: certificateId(certificate.der),
-    state: 'active',
-    sinceMs: nowMs,
-    certificate,
-    key,
-  };
-  return { slots: [slot], issuers: [], rollover: undefined };
+function heldBy({ certificate, key }: Signer): RootHolding {
+  return { certificate, key, intermediate: undefined };
 }
 
 function usableRoot(
   state: AuthorityState,
   { dir, trustDomain, now }: ClusterAuthorityOptions,
-): Signer {
+): SigningRoot {
   const root = activeRoot(state);
   if (root === undefined) {
     throw new MeshError('FILE_CORRUPT', `"${dir}" has no active root; restore it from a backup`);
   }
-  const found = bundleOf([root.certificate]).trustDomain;
-  if (found !== trustDomain) {
+  const [found] = root.certificate.uris;
+  if (found !== undefined && found !== `spiffe://${trustDomain}`) {
     throw new MeshError(
       'CERTIFICATE_INVALID',
-      `"${dir}" holds the root of trust domain "${found}", not of "${trustDomain}"; correct trustDomain in the configuration, or move the directory away to make a new root`,
+      `"${dir}" holds the root of "${found}", not of "${trustDomain}"; correct trustDomain in the configuration, or move the directory away to make a new root`,
     );
   }
-  requireUnexpired(root, now());
+  requireUnexpired(signerIn(root), now());
   return root;
 }
 

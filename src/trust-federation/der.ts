@@ -37,6 +37,7 @@ interface Asn1Module {
 
 type TypeName =
   | 'BOOLEAN'
+  | 'NULL'
   | 'INTEGER'
   | 'BITSTRING'
   | 'OCTETSTRING'
@@ -88,6 +89,9 @@ export function integer(bigEndian: Uint8Array): Asn1 {
 }
 export function boolean(value: boolean): Asn1 {
   return primitive(Class.UNIVERSAL, Type.BOOLEAN, Buffer.of(value ? 0xff : 0));
+}
+export function nullValue(): Asn1 {
+  return asn1.create(Class.UNIVERSAL, Type.NULL, false, '');
 }
 export function oid(dotted: string): Asn1 {
   return asn1.create(Class.UNIVERSAL, Type.OID, false, asn1.oidToDer(dotted).getBytes());

@@ -44,7 +44,9 @@ export async function replaceRoot({
       `"${join(dir, JOURNAL_FILE)}" does not exist; name the state directory of an agent that has run before`,
     );
   }
-  const { trustDomain } = bundleOf(state.slots.map(({ certificate }) => certificate));
+  const { trustDomain } = bundleOf(
+    state.slots.map(({ certificate, intermediate }) => intermediate ?? certificate),
+  );
   const key = generateSvidKey();
   const signer = signerOf(issueRoot({ name: cluster, trustDomain }, key, now()), key);
   const root = certificateId(signer.certificate.der);
@@ -63,7 +65,7 @@ export async function replaceRoot({
     (at, event) => {
       const result = nextRollover(at, event, now());
       if (result.kind === 'refused') throw new MeshError('REQUEST_INVALID', result.message);
-      return withPlan(at, result.plan, signer);
+      return withPlan(at, result.plan, { ...signer, intermediate: undefined });
     },
     { ...state, rollover },
   );
@@ -71,7 +73,10 @@ export async function replaceRoot({
   const trusted = replaced.slots.filter(slot => slot.state !== 'revoked');
   await saveRoots(
     join(stateDir, TRUST_ROOT_FILE),
-    bundleOf(trusted.map(({ certificate }) => certificate)),
+    bundleOf(
+      trusted.map(({ certificate }) => certificate),
+      trustDomain,
+    ),
   );
   return replaced;
 }

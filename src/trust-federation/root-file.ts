@@ -20,8 +20,8 @@ export async function saveRoots(path: string, bundle: TrustBundle): Promise<void
   await writePrivateFile(path, certificatesPem(bundle.x509Authorities));
 }
 
-/** Throws FILE_UNREADABLE (also when missing), FILE_PERMISSIONS, CERTIFICATE_INVALID. */
-export async function loadRoots(path: string): Promise<TrustBundle> {
+/** `trustDomain`: as for `bundleOf`. Throws FILE_UNREADABLE (also when missing), FILE_PERMISSIONS, CERTIFICATE_INVALID. */
+export async function loadRoots(path: string, trustDomain?: TrustDomain): Promise<TrustBundle> {
   const content = await readPrivateFile(path);
   if (content === undefined) {
     throw new MeshError(
@@ -30,18 +30,19 @@ export async function loadRoots(path: string): Promise<TrustBundle> {
     );
   }
   try {
-    return bundleOf(parseCertificatesFile(path, content).map(parseCertificate));
+    return bundleOf(parseCertificatesFile(path, content).map(parseCertificate), trustDomain);
   } catch (cause) {
     throw new MeshError('CERTIFICATE_INVALID', `"${path}": ${messageOf(cause)}`, { cause });
   }
 }
 
 /**
- * The bundle that these roots are, in the trust domain that their own URI names say. Its sequence is the
+ * The bundle that these roots are, in the trust domain that their own URI names say; `expected` is that of
+ * roots that name none (a company's CA). Its sequence is the
  * youngest root's birth in seconds: it grows with every new root, also when an authority is made anew.
  */
-export function bundleOf(roots: readonly ParsedCertificate[]): TrustBundle {
-  const trustDomains = new Set(roots.map(trustDomainOfRoot));
+export function bundleOf(roots: readonly ParsedCertificate[], expected?: TrustDomain): TrustBundle {
+  const trustDomains = new Set(roots.map(root => trustDomainOfRoot(root, expected)));
   const [trustDomain] = trustDomains;
   if (trustDomain === undefined || trustDomains.size > 1) {
     throw new MeshError('CERTIFICATE_INVALID', 'roots must be of one trust domain');
@@ -56,9 +57,10 @@ export function bundleOf(roots: readonly ParsedCertificate[]): TrustBundle {
   };
 }
 
-/** X509-SVID §2: a signing certificate's SPIFFE ID is its trust domain's, without a path. */
-function trustDomainOfRoot(root: ParsedCertificate): TrustDomain {
+/** X509-SVID §2: a signing certificate's SPIFFE ID, if it has one, is its trust domain's, without a path. */
+function trustDomainOfRoot(root: ParsedCertificate, expected?: TrustDomain): TrustDomain {
   const [uri, ...others] = root.uris;
+  if (root.isCa && uri === undefined && expected !== undefined) return expected;
   const parsed = parseSpiffeId(uri ?? '');
   if (root.isCa && others.length === 0 && parsed.kind === 'ok' && parsed.path === '') {
     return parsed.trustDomain;

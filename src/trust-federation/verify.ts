@@ -19,6 +19,7 @@ import {
   nameConstraintsProblem,
   type Refusal,
   refused,
+  sharedRootProblem,
   subjectOf,
   validityProblem,
 } from './chain-rules.ts';
@@ -65,7 +66,8 @@ export function verifyPeer(
   const found = pathToRoot(chain, bundle, nowMs);
   if (found.kind === 'refused') return refusedAs(id, found);
   const { path, issuer } = found;
-  const problem = validityOf(path, nowMs) ?? nameConstraintsProblem(path);
+  const problem =
+    validityOf(path, nowMs) ?? nameConstraintsProblem(path) ?? sharedRootProblem(path, trustDomain);
   if (problem !== undefined) return refusedAs(id, problem);
   if (bundle.revoked.includes(id)) {
     return refusedAs(id, refused('revoked', `"${id}" is revoked by its trust domain`));

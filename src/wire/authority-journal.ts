@@ -15,6 +15,8 @@ export interface JournaledRoot extends RootSlot {
   readonly certificate: Uint8Array;
   /** PKCS#8, DER; undefined once revoked. */
   readonly key: Uint8Array | undefined;
+  /** Whose key it is, where that is not the root itself; DER. */
+  readonly intermediate: Uint8Array | undefined;
 }
 
 /** An intermediate whose certificates may be alive. */
@@ -33,11 +35,12 @@ export interface AuthorityJournal extends AuthorityPlan {
 
 export function formatAuthorityJournal({ slots, issuers, rollover }: AuthorityJournal): Uint8Array {
   return pb.AuthorityJournal.encode({
-    roots: slots.map(({ state, sinceMs, certificate, key }) => ({
+    roots: slots.map(({ state, sinceMs, certificate, key, intermediate }) => ({
       state,
       sinceMs: milliseconds(sinceMs),
       certificate: Buffer.from(certificate),
       key: Buffer.from(key ?? []),
+      intermediate: Buffer.from(intermediate ?? []),
     })),
     issuers: issuers.map(({ id, root, untilMs }) => ({
       sha256: Buffer.from(id, 'hex'),
@@ -56,12 +59,13 @@ export function parseAuthorityJournal(
   try {
     const { roots, issuers, rollover } = pb.AuthorityJournal.decode(bytes);
     return {
-      slots: roots.map(({ state, sinceMs, certificate, key }) => ({
+      slots: roots.map(({ state, sinceMs, certificate, key, intermediate }) => ({
         id: idOf(certificate),
         state: oneOf(SLOT_STATES, state),
         sinceMs: Number(sinceMs),
         certificate,
         key: key.length === 0 ? undefined : key,
+        intermediate: intermediate.length === 0 ? undefined : intermediate,
       })),
       issuers: issuers.map(({ sha256, rootSha256, untilMs }) => ({
         id: sha256.toString('hex'),

@@ -66,6 +66,7 @@ export function layerBreaches(files: readonly ParsedFile[]): string[] {
       ...arrowBreaches(file),
       ...builtinBreaches(file),
       ...shapeBreaches(file),
+      ...forgeBreaches(file),
     ]),
     ...sidecarBreaches(files),
   ];
@@ -117,6 +118,16 @@ function shapeBreaches(file: ParsedFile): string[] {
   }
   if (file.hasDefaultExport) breaches.push(`${file.path}: no default exports`);
   return breaches;
+}
+
+/** Only its ASN.1 module is loaded elsewhere, by path (trust-federation/der.ts). */
+function forgeBreaches(file: ParsedFile): string[] {
+  const loaded = file.imports.some(({ specifier, kind }) => {
+    return specifier === 'node-forge' && kind !== 'type';
+  });
+  return loaded && folderOf(file.path) !== 'cli'
+    ? [`${file.path}: node-forge's PKI code is for the command line alone`]
+    : [];
 }
 
 function sidecarBreaches(files: readonly ParsedFile[]): string[] {
