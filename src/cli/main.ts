@@ -20,8 +20,8 @@ import { addTrustImportCommand } from './commands/trust-import.ts';
 import { addTrustReplaceRootCommand } from './commands/trust-replace-root.ts';
 import { addTrustRevokeCommands } from './commands/trust-revoke.ts';
 import { addTrustRolloverCommands } from './commands/trust-rollover.ts';
-import { addUnfreezeCommand } from './commands/unfreeze.ts';
 import { addTrustShowCommands } from './commands/trust-show.ts';
+import { addUnfreezeCommand } from './commands/unfreeze.ts';
 import { FOUND_WRONG, PACKAGE_ROOT, USAGE } from './options.ts';
 import { style } from './text.ts';
 

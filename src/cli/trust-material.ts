@@ -8,6 +8,7 @@ import { isMeshError, messageOf } from '../mesh/errors.ts';
 import { EXPIRES_SOON_MS, expiryStage } from '../mesh/expiry.ts';
 import { parseTrustDomain, type TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
+import { subjectOf } from '../trust-federation/chain-rules.ts';
 import {
   type ParsedCertificate,
   parseCertificate,
@@ -172,11 +173,10 @@ function rootsText({ roots }: BundleFacts): string {
 }
 
 function certificateFacts(certificate: ParsedCertificate): CertificateFacts {
-  const { der, x509, uris, notBeforeMs, notAfterMs } = certificate;
-  const subject = x509.subject.replaceAll('\n', ', ');
+  const { der, uris, notBeforeMs, notAfterMs } = certificate;
   return {
     sha256: createHash('sha256').update(der).digest('hex'),
-    name: uris[0] ?? subject,
+    name: uris[0] ?? subjectOf(certificate),
     notBeforeMs,
     notAfterMs,
   };

@@ -21,12 +21,7 @@ import {
   ProxyReportsDefinition,
   type ServiceLoad as ServiceLoadMessage,
 } from '../wire/generated/isthmus/agent/v1/report.ts';
-import {
-  PROXIES_MAX,
-  REPORT_BUNDLES_MAX,
-  REPORT_LOADS_MAX,
-  REPORT_PATHS_MAX,
-} from './limits.ts';
+import { PROXIES_MAX, REPORT_BUNDLES_MAX, REPORT_LOADS_MAX, REPORT_PATHS_MAX } from './limits.ts';
 import { parsePath } from './path-report.ts';
 import { peerIdOf } from './peer.ts';
 
