@@ -83,14 +83,8 @@ export function addServiceCommands(program: Command): void {
       const rows = services.map(({ service: name, owned, owners, exporters }) => [
         name,
         owned ? owners.join(', ') || 'nobody' : 'first to export',
-        exporters
-          .filter(({ waiting }) => waiting === '')
-          .map(({ cluster }) => cluster)
-          .join(', '),
-        exporters
-          .filter(({ waiting }) => waiting !== '')
-          .map(({ cluster }) => cluster)
-          .join(', '),
+        namesOf(exporters.filter(({ waiting }) => waiting === '')),
+        namesOf(exporters.filter(({ waiting }) => waiting !== '')),
       ]);
       say(table(['SERVICE', 'OWNERS', 'BACKED BY', 'WAITING'], rows));
     });
@@ -102,6 +96,13 @@ function asked(
   { reason }: { readonly reason?: string },
 ): { namespace: string; service: string; reason: string; by: string } {
   return { namespace, service: name, reason: reason ?? '', by: operatorName() };
+}
+
+function namesOf(exporters: readonly { readonly cluster: string }[]): string {
+  return exporters
+    .map(({ cluster }) => cluster)
+    .sort()
+    .join(', ');
 }
 
 function clusterList(text: string): string[] {
