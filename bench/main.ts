@@ -7,14 +7,18 @@ import { handshake } from './paths/handshake.ts';
 import { chain, hop } from './paths/http.ts';
 import { memory } from './paths/memory.ts';
 import type { BenchPath } from './paths/path.ts';
+import { benchRegistry } from './registry/bench.ts';
 import { runPath } from './run.ts';
 import type { Pace } from './scenario.ts';
 
+/** Beside the data-plane paths, which compare systems: ours alone. */
+const REGISTRY = 'registry';
 const PATHS: Readonly<Record<string, BenchPath>> = { chain, hop, gateway, handshake, memory };
 const FULL: Pace = { rounds: 3, warmUpMs: 2_000, measureMs: 8_000 };
 const QUICK: Pace = { rounds: 1, warmUpMs: 1_000, measureMs: 2_000 };
 
-const USAGE = `Usage: npm run bench -- ${Object.keys(PATHS).join('|')} [options]
+const NAMES = [...Object.keys(PATHS), REGISTRY];
+const USAGE = `Usage: npm run bench -- ${NAMES.join('|')} [options]
 
 Options:
   --quick            one short round: shows that everything works, not how fast
@@ -33,7 +37,12 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort());
   try {
-    return (await runPath(options, stop.signal)) ? 0 : 1;
+    const { path } = options;
+    const held =
+      path === undefined
+        ? await benchRegistry(options, stop.signal)
+        : await runPath({ ...options, path }, stop.signal);
+    return held ? 0 : 1;
   } catch (error) {
     process.stderr.write(`bench: ${stop.signal.aborted ? 'interrupted' : messageOf(error)}\n`);
     return 1;
@@ -51,17 +60,17 @@ function parse() {
   });
   const [name = '', ...others] = positionals;
   const path = Object.hasOwn(PATHS, name) ? PATHS[name] : undefined;
-  if (path === undefined || others.length > 0) {
-    throw new Error(
-      `name one of ${Object.keys(PATHS).join(', ')}, found "${positionals.join(' ')}"`,
-    );
+  if ((path === undefined && name !== REGISTRY) || others.length > 0) {
+    throw new Error(`name one of ${NAMES.join(', ')}, found "${positionals.join(' ')}"`);
   }
   const only = values.systems?.split(',');
-  const unknown = only?.find(system => !path.systems.some(known => known === system));
+  const systems = path?.systems ?? ['isthmus'];
+  const unknown = only?.find(system => !systems.some(known => known === system));
   if (unknown !== undefined) {
-    throw new Error(`${name} compares ${path.systems.join(', ')}, not "${unknown}"`);
+    throw new Error(`${name} compares ${systems.join(', ')}, not "${unknown}"`);
   }
-  return { name, path, only, pace: values.quick ? QUICK : FULL, json: values.json };
+  const { quick, json } = values;
+  return { name, path, only, pace: quick ? QUICK : FULL, quick, json };
 }
 
 // Not by emptying the loop: a process that was starting when Ctrl-C came must not keep us.

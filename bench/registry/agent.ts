@@ -1,0 +1,118 @@
+/**
+ * What an endpoint's change costs an agent that imports everything: how long its event loop stands still
+ * from the change of one cluster's record to the snapshot that its sidecars are sent.
+ */
+
+import { deriveMesh } from '../../src/cluster-agent/mesh-state.ts';
+import { SnapshotCache } from '../../src/cluster-agent/xds/snapshot-cache.ts';
+import type { ClusterConfig, ClusterRecord } from '../../src/mesh/cluster.ts';
+import { Table } from '../../src/mesh/collection.ts';
+import type { ServicePolicy } from '../../src/mesh/failover-policy.ts';
+import {
+  type ClusterName,
+  parseClusterName,
+  parseNamespace,
+  parseServiceName,
+  parseWorkloadName,
+  type ServiceKey,
+} from '../../src/mesh/names.ts';
+import type { ExportedService, LocalService } from '../../src/mesh/service.ts';
+import { parseTrustDomain, requireSpiffeId, type TrustDomain } from '../../src/mesh/spiffe-id.ts';
+import { steeringAt } from '../../src/mesh/steering.ts';
+import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
+import { type Figures, median } from '../figures.ts';
+
+const ENDPOINTS_PER_SERVICE = 3;
+const CHANGES = 5;
+
+export async function measureAgent(clusters: number, services: number): Promise<Figures> {
+  const members = new Table<ClusterName, ClusterRecord>('members');
+  const unchanging = { observe: () => () => undefined };
+  const names = Array.from({ length: clusters }, (_, i) => parseClusterName(`c${i}`));
+  members.replaceAll(names.map(name => [name, recordOf(name, services, 'zone')]));
+  const mesh = deriveMesh({
+    own: configOf(parseClusterName('own')),
+    services: new Table<ServiceKey, LocalService>('services'),
+    members,
+    bundles: [new Table<TrustDomain, TrustBundle>('bundles')],
+    policies: new Table<ServiceKey, ServicePolicy>('policies'),
+    steering: { current: () => steeringAt([], 0), ...unchanging },
+    known: { hasView: true, ...unchanging },
+    now: () => 0,
+  });
+  const cache = new SnapshotCache({ inputs: mesh.inputs, state: mesh.state });
+  let snapshots = 0;
+  const startMs = performance.now();
+  const locality = { region: 'own', zone: 'zone' };
+  const { stop } = cache.subscribe({ kind: 'sidecar', locality }, () => (snapshots += 1));
+  const firstMs = performance.now() - startMs;
+  const stalls: number[] = [];
+  for (let i = 0; i < CHANGES; i++) {
+    const [name] = names;
+    if (name === undefined) break;
+    const before = performance.now();
+    members.put(name, changed(members.get(name), `mark-${i}`));
+    // The cache works in the next turn of the loop, before anything else gets one.
+    await new Promise(resolve => setImmediate(resolve));
+    stalls.push(performance.now() - before);
+  }
+  stop();
+  if (snapshots !== CHANGES) throw new Error(`${snapshots} snapshots of ${CHANGES} changes`);
+  return {
+    clusters,
+    services: clusters * services,
+    firstSnapshotMs: firstMs,
+    stallMs: median(stalls),
+  };
+}
+
+/** One endpoint of its first service is somewhere else now. */
+function changed(record: ClusterRecord | undefined, zone: string): ClusterRecord {
+  const [first, ...rest] = record?.exports ?? [];
+  if (record === undefined || first === undefined) throw new Error('nothing to change');
+  const [endpoint, ...others] = first.endpoints;
+  if (endpoint === undefined) throw new Error('no endpoint to change');
+  const moved = { ...endpoint, locality: { ...endpoint.locality, zone } };
+  return { ...record, exports: [{ ...first, endpoints: [moved, ...others] }, ...rest] };
+}
+
+function recordOf(name: ClusterName, services: number, zone: string): ClusterRecord {
+  const config = configOf(name);
+  const { trustDomain } = config;
+  const exports = Array.from({ length: services }, (_, s): ExportedService => {
+    const service = `svc-${s}`;
+    return {
+      namespace: parseNamespace(name),
+      name: parseServiceName(service),
+      ports: [{ port: 80, protocol: 'http' }],
+      endpoints: Array.from({ length: ENDPOINTS_PER_SERVICE }, (_unused, e) => ({
+        workload: parseWorkloadName(`${service}-${e}`),
+        cluster: name,
+        spiffeId: requireSpiffeId(`spiffe://${trustDomain}/ns/${name}/sa/${service}`),
+        locality: { region: name, zone },
+        address: { host: '10.0.0.1', port: 15_008 },
+      })),
+    };
+  });
+  const bundle: TrustBundle = {
+    trustDomain,
+    sequence: 1,
+    refreshHintSeconds: 300,
+    x509Authorities: [],
+    jwtAuthorities: [],
+    revoked: [],
+  };
+  return { config, bundle, exports, freshness: { kind: 'live' } };
+}
+
+function configOf(name: ClusterName): ClusterConfig {
+  return {
+    name,
+    instance: 'bench',
+    trustDomain: parseTrustDomain(`${name}.example`),
+    locality: { region: name, zone: 'zone' },
+    network: name,
+    gateways: [{ host: '10.0.0.1', port: 15_443 }],
+    version: '0',
+  };
+}

@@ -1,0 +1,110 @@
+/** One simulated cluster: the real client, real credentials, and records of a real shape. */
+
+import { join } from 'node:path';
+import { RegistryClient } from '../../src/global-registry/client.ts';
+import type { SocketAddress } from '../../src/mesh/address.ts';
+import {
+  type ClusterName,
+  parseNamespace,
+  parseServiceName,
+  parseWorkloadName,
+} from '../../src/mesh/names.ts';
+import {
+  parseTrustDomain,
+  registryId,
+  requireSpiffeId,
+  type TrustDomain,
+} from '../../src/mesh/spiffe-id.ts';
+import type { Logger } from '../../src/runtime/log.ts';
+import { RpcChannel } from '../../src/runtime/rpc-client.ts';
+import { VERSION } from '../../src/runtime/version.ts';
+import { exactly } from '../../src/trust-federation/authorizer.ts';
+import { loadMemberCredentials } from '../../src/trust-federation/clusterset-authority.ts';
+import { meshRpcTls } from '../../src/trust-federation/tls.ts';
+import { RegistryDefinition } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
+import { type RegistryRecord, SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-records.ts';
+
+const ENDPOINTS_PER_SERVICE = 3;
+const RECORDS_PER_PUBLISH = 100;
+
+export class Member {
+  readonly cluster: ClusterName;
+  readonly client: RegistryClient;
+  /** A connection without the client, for counting what is on it. */
+  readonly dial: () => RpcChannel;
+  readonly #trustDomain: TrustDomain;
+
+  static async open(
+    clusterSetDir: string,
+    clusterSet: TrustDomain,
+    cluster: ClusterName,
+    registry: SocketAddress,
+    log: Logger,
+  ): Promise<Member> {
+    const dir = join(clusterSetDir, 'clusters', cluster, 'membership');
+    const { svid, roots } = await loadMemberCredentials(dir);
+    const tls = () => meshRpcTls(svid, roots, exactly(registryId(clusterSet)), Date.now);
+    const client = new RegistryClient({ addresses: [registry], tls, log });
+    return new Member(
+      cluster,
+      client,
+      () => new RpcChannel(RegistryDefinition, { address: registry, tls: tls() }),
+    );
+  }
+
+  private constructor(cluster: ClusterName, client: RegistryClient, dial: () => RpcChannel) {
+    this.cluster = cluster;
+    this.client = client;
+    this.dial = dial;
+    this.#trustDomain = parseTrustDomain(`${cluster}.example`);
+  }
+
+  /** Everything the cluster says but for its roots, which nobody here verifies anything with. */
+  async publish(services: number): Promise<void> {
+    await this.client.publish({ puts: [this.#config()], deletes: [] });
+    for (let at = 0; at < services; at += RECORDS_PER_PUBLISH) {
+      const count = Math.min(RECORDS_PER_PUBLISH, services - at);
+      const puts = Array.from({ length: count }, (_, i) =>
+        this.slice(`svc-${at + i}`, ENDPOINTS_PER_SERVICE),
+      );
+      await this.client.publish({ puts, deletes: [] });
+    }
+  }
+
+  /** The slice of a service in which one endpoint's zone is `mark`. */
+  slice(service: string, endpoints: number, mark = 'zone', slice = 0): RegistryRecord {
+    return {
+      kind: 'export-slice',
+      slice: {
+        namespace: parseNamespace(this.cluster),
+        name: parseServiceName(service),
+        slice,
+        ports: [{ port: 80, protocol: 'http' }],
+        endpoints: Array.from({ length: endpoints }, (_, i) => ({
+          workload: parseWorkloadName(`${service}-${slice * SLICE_ENDPOINTS_MAX + i}`),
+          cluster: this.cluster,
+          spiffeId: requireSpiffeId(
+            `spiffe://${this.#trustDomain}/ns/${this.cluster}/sa/${service}`,
+          ),
+          locality: { region: this.cluster, zone: i === 0 ? mark : 'zone' },
+          address: { host: '10.0.0.1', port: 15_008 },
+        })),
+      },
+    };
+  }
+
+  #config(): RegistryRecord {
+    return {
+      kind: 'config',
+      config: {
+        name: this.cluster,
+        instance: 'bench',
+        trustDomain: this.#trustDomain,
+        locality: { region: this.cluster, zone: 'zone' },
+        network: this.cluster,
+        gateways: [{ host: '10.0.0.1', port: 15_443 }],
+        version: VERSION,
+      },
+    };
+  }
+}
