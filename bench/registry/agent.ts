@@ -3,11 +3,14 @@
  * from the change of one cluster's record to the snapshot that its sidecars are sent.
  */
 
+import type { LoadKey } from '../../src/cluster-agent/endpoint-loads.ts';
+import type { ClusterVerdict } from '../../src/cluster-agent/liveness.ts';
 import { deriveMesh } from '../../src/cluster-agent/mesh-state.ts';
 import { SnapshotCache } from '../../src/cluster-agent/xds/snapshot-cache.ts';
 import type { ClusterConfig, ClusterRecord } from '../../src/mesh/cluster.ts';
 import { Table } from '../../src/mesh/collection.ts';
 import type { ServicePolicy } from '../../src/mesh/failover-policy.ts';
+import type { Intent, IntentKey } from '../../src/mesh/intent.ts';
 import {
   type ClusterName,
   parseClusterName,
@@ -27,6 +30,7 @@ const CHANGES = 5;
 
 export async function measureAgent(clusters: number, services: number): Promise<Figures> {
   const members = new Table<ClusterName, ClusterRecord>('members');
+  const steering = steeringAt([], 0);
   const unchanging = { observe: () => () => undefined };
   const names = Array.from({ length: clusters }, (_, i) => parseClusterName(`c${i}`));
   members.replaceAll(names.map(name => [name, recordOf(name, services, 'zone')]));
@@ -36,7 +40,10 @@ export async function measureAgent(clusters: number, services: number): Promise<
     members,
     bundles: [new Table<TrustDomain, TrustBundle>('bundles')],
     policies: new Table<ServiceKey, ServicePolicy>('policies'),
-    steering: { current: () => steeringAt([], 0), ...unchanging },
+    intents: new Table<IntentKey, Intent>('intents'),
+    verdicts: new Table<ClusterName, ClusterVerdict>('verdicts'),
+    loads: new Table<LoadKey, number>('loads'),
+    steering: { current: () => steering, ...unchanging },
     known: { hasView: true, ...unchanging },
     now: () => 0,
   });
@@ -85,6 +92,7 @@ function recordOf(name: ClusterName, services: number, zone: string): ClusterRec
       namespace: parseNamespace(name),
       name: parseServiceName(service),
       ports: [{ port: 80, protocol: 'http' }],
+      exportTo: 'all',
       endpoints: Array.from({ length: ENDPOINTS_PER_SERVICE }, (_unused, e) => ({
         workload: parseWorkloadName(`${service}-${e}`),
         cluster: name,
@@ -114,5 +122,7 @@ function configOf(name: ClusterName): ClusterConfig {
     network: name,
     gateways: [{ host: '10.0.0.1', port: 15_443 }],
     version: '0',
+    startedMs: 0,
+    capabilities: [],
   };
 }

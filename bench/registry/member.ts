@@ -80,6 +80,7 @@ export class Member {
         name: parseServiceName(service),
         slice,
         ports: [{ port: 80, protocol: 'http' }],
+        exportTo: 'all',
         endpoints: Array.from({ length: endpoints }, (_, i) => ({
           workload: parseWorkloadName(`${service}-${slice * SLICE_ENDPOINTS_MAX + i}`),
           cluster: this.cluster,
@@ -104,6 +105,8 @@ export class Member {
         network: this.cluster,
         gateways: [{ host: '10.0.0.1', port: 15_443 }],
         version: VERSION,
+        startedMs: Date.now(),
+        capabilities: [],
       },
     };
   }

@@ -72,7 +72,11 @@ export class Table<K, V> implements Collection<K, V> {
     const next = new Map(rows);
     const changes: Change<K, V>[] = [];
     for (const key of this.#rows.keys()) if (!next.has(key)) changes.push({ kind: 'delete', key });
-    for (const [key, value] of next) changes.push({ kind: 'put', key, value });
+    for (const [key, value] of next) {
+      if (value === undefined || this.#rows.get(key) !== value) {
+        changes.push({ kind: 'put', key, value });
+      }
+    }
     this.apply(changes);
   }
 }

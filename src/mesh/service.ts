@@ -105,18 +105,29 @@ export function parseServiceHost(host: string): ServiceHost | undefined {
 /** Sixteen hex digits that name one endpoint of a service; see `endpointHash`. */
 export type EndpointHash = Branded<string, 'EndpointHash'>;
 
-const FNV_OFFSET = 0xcbf29ce484222325n;
-const FNV_PRIME = 0x100000001b3n;
-const MASK_64 = 0xffffffffffffffffn;
-
 /**
  * FNV-1a 64 over `cluster/workload`: stable across restarts and address changes, so a caller's view
  * of an endpoint's health survives them. A name, not a secret: mTLS decides who is at the other end.
  */
 export function endpointHash(cluster: ClusterName, workload: WorkloadName): EndpointHash {
-  let hash = FNV_OFFSET;
-  for (const char of `${cluster}/${workload}`) {
-    hash = ((hash ^ BigInt(char.charCodeAt(0))) * FNV_PRIME) & MASK_64;
+  // In two halves: BigInts cost fifty times as much, and an agent hashes every endpoint there is.
+  let high = FNV_OFFSET_HIGH;
+  let low = FNV_OFFSET_LOW;
+  const text = `${cluster}/${workload}`;
+  for (let i = 0; i < text.length; i++) {
+    low ^= text.charCodeAt(i);
+    // Times the prime 2^40 + 0x1b3, modulo 2^64.
+    const product = (low >>> 0) * FNV_PRIME_LOW;
+    high = (Math.imul(high, FNV_PRIME_LOW) + Math.floor(product / 2 ** 32) + (low << 8)) | 0;
+    low = product | 0;
   }
-  return hash.toString(16).padStart(16, '0') as EndpointHash;
+  return (hex32(high) + hex32(low)) as EndpointHash;
+}
+
+const FNV_OFFSET_HIGH = 0xcbf29ce4 | 0;
+const FNV_OFFSET_LOW = 0x84222325 | 0;
+const FNV_PRIME_LOW = 0x1b3;
+
+function hex32(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, '0');
 }

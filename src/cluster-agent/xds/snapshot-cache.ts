@@ -5,6 +5,7 @@
 
 import type { ObservableInput } from '../../mesh/collection.ts';
 import { type MeshState, type ProxyClass, type Snapshot, snapshotFor } from './snapshot.ts';
+import { ToldUpstreams } from './told-upstreams.ts';
 
 export interface SnapshotCacheOptions {
   /** Whatever changes the state says so here. */
@@ -14,6 +15,7 @@ export interface SnapshotCacheOptions {
 
 interface Entry {
   readonly proxies: ProxyClass;
+  readonly told: ToldUpstreams;
   snapshot: Snapshot;
   readonly subscribers: Set<(snapshot: Snapshot) => void>;
 }
@@ -34,11 +36,7 @@ export class SnapshotCache {
     onChange: (snapshot: Snapshot) => void,
   ): { readonly snapshot: Snapshot; readonly stop: () => void } {
     const key = classKey(proxies);
-    const entry: Entry = this.#entries.get(key) ?? {
-      proxies,
-      snapshot: snapshotFor(proxies, this.#options.state()),
-      subscribers: new Set(),
-    };
+    const entry = this.#entries.get(key) ?? this.#open(proxies);
     this.#entries.set(key, entry);
     entry.subscribers.add(onChange);
     const stop = (): void => {
@@ -48,6 +46,12 @@ export class SnapshotCache {
     return { snapshot: entry.snapshot, stop };
   }
 
+  #open(proxies: ProxyClass): Entry {
+    const told = new ToldUpstreams();
+    const snapshot = snapshotFor(proxies, this.#options.state(), told);
+    return { proxies, told, snapshot, subscribers: new Set() };
+  }
+
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -55,7 +59,7 @@ export class SnapshotCache {
       this.#scheduled = false;
       const state = this.#options.state();
       for (const entry of this.#entries.values()) {
-        const snapshot = snapshotFor(entry.proxies, state);
+        const snapshot = snapshotFor(entry.proxies, state, entry.told);
         if (sameSnapshot(snapshot, entry.snapshot)) continue;
         entry.snapshot = snapshot;
         for (const subscriber of [...entry.subscribers]) subscriber(snapshot);

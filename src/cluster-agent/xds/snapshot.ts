@@ -27,6 +27,7 @@ import {
 } from '../../mesh/service.ts';
 import { type Steering, steer } from '../../mesh/steering.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
+import type { Upstream } from '../../mesh/upstream.ts';
 import { formatProbeSni, formatSni } from '../../wire/sni.ts';
 import { formatCluster } from '../../wire/xds/cluster.ts';
 import { formatGatewayListener, GATEWAY_LISTENER } from '../../wire/xds/listener.ts';
@@ -36,7 +37,7 @@ import { RESOURCE_ORDER, type ResourceType, type XdsResource } from '../../wire/
 import { formatHostRoutes } from '../../wire/xds/route-configuration.ts';
 import { BUNDLES_SECRET, formatBundles } from '../../wire/xds/secret.ts';
 import type { Withdrawn } from '../withdrawals.ts';
-import { type ToldUpstream, toldUpstreams } from './told-upstreams.ts';
+import { type ToldUpstream, ToldUpstreams } from './told-upstreams.ts';
 
 export interface MeshState {
   readonly cluster: ClusterConfig;
@@ -77,9 +78,14 @@ export interface TypeSnapshot {
   readonly resources: ReadonlyMap<string, XdsResource>;
 }
 
-export function snapshotFor(proxies: ProxyClass, state: MeshState): Snapshot {
+/** `before`: what the same class of proxies was told last; only saves work. */
+export function snapshotFor(
+  proxies: ProxyClass,
+  state: MeshState,
+  before = new ToldUpstreams(),
+): Snapshot {
   const resources =
-    proxies.kind === 'gateway' ? gatewayResources(state) : sidecarResources(proxies, state);
+    proxies.kind === 'gateway' ? gatewayResources(state) : sidecarResources(proxies, state, before);
   if (state.complete) {
     resources.push(['secret', BUNDLES_SECRET, formatBundles(bundlesInOrder(state.bundles))]);
   }
@@ -91,6 +97,7 @@ type Encoded = [type: ResourceType, name: string, bytes: Buffer];
 function sidecarResources(
   { locality }: ProxyClass & { readonly kind: 'sidecar' },
   state: MeshState,
+  before: ToldUpstreams,
 ): Encoded[] {
   const vantage: Vantage = {
     locality,
@@ -99,12 +106,13 @@ function sidecarResources(
     policies: state.policies,
     spills: state.spills,
   };
-  const { services, imports } = state.withdrawn;
-  const local = toldUpstreams(state.services, services, each =>
+  const { services, imports, withdrawn, policies } = state;
+  const told = before.under(contextOf(state));
+  const local = told.of(services, withdrawn.services, policies, each =>
     localUpstreams(each, vantage, formatSni),
   );
   const imported = state.complete
-    ? toldUpstreams(state.imports, imports, each =>
+    ? told.of(imports, withdrawn.imports, policies, each =>
         importedUpstreams(each, vantage, formatSni).map(upstream =>
           steer(upstream, keyOf(each), state.steering),
         ),
@@ -112,28 +120,67 @@ function sidecarResources(
     : [];
   return [
     ...[...local, ...imported].flatMap(upstreamResources),
-    ...routeResources('cluster', local),
-    ...routeResources('clusterset', imported),
+    ...routeResources('cluster', local, before),
+    ...routeResources('clusterset', imported, before),
   ];
 }
 
-function upstreamResources({ upstream, withdrawn }: ToldUpstream): Encoded[] {
+/** What is looked at service by service, or has no part in upstreams. */
+const NO_CONTEXT: ReadonlySet<string> = new Set<keyof MeshState>([
+  'services',
+  'exports',
+  'imports',
+  'bundles',
+  'clusters',
+  'withdrawn',
+  'policies',
+]);
+
+/** Everything else, so that what is added to the state is not forgotten here. */
+function contextOf(state: MeshState): unknown[] {
+  const common = Object.entries(state).filter(([name]) => !NO_CONTEXT.has(name));
+  return [...common.map(([, value]) => value as unknown), ...state.clusters.values()];
+}
+
+/** Encoded once, for as long as it is told. */
+const encoded = new WeakMap<ToldUpstream, readonly Encoded[]>();
+
+function upstreamResources(told: ToldUpstream): readonly Encoded[] {
+  const known = encoded.get(told);
+  if (known !== undefined) return known;
+  const { upstream, withdrawn } = told;
   const { name, protocol, policy, endpoints } = upstream;
   const identities = [...new Set(endpoints.map(({ spiffeId }) => spiffeId))].sort();
-  return [
+  const resources: readonly Encoded[] = [
     ['cluster', name, formatCluster({ kind: 'upstream', name, protocol, policy, identities })],
     ['load-assignment', name, formatLoadAssignment({ ...upstream, withdrawn })],
   ];
+  encoded.set(told, resources);
+  return resources;
 }
 
 /** One route configuration a scope and port: what is only local never waits for what is imported. */
-function routeResources(scope: HostScope, told: readonly ToldUpstream[]): Encoded[] {
-  const upstreams = told.flatMap(({ upstream, isGone }) => (isGone ? [] : [upstream]));
-  const ports = [...new Set(upstreams.map(({ port }) => port))];
-  return ports.map(port => {
+function routeResources(
+  scope: HostScope,
+  told: readonly ToldUpstream[],
+  before: ToldUpstreams,
+): Encoded[] {
+  const byPort = new Map<number, Upstream[]>();
+  for (const { upstream, isGone } of told) {
+    if (isGone) continue;
+    const others = byPort.get(upstream.port);
+    if (others === undefined) byPort.set(upstream.port, [upstream]);
+    else others.push(upstream);
+  }
+  return [...byPort].map(([port, upstreams]) => {
     const name = `${scope}:${port}`;
-    const hosts = upstreams.filter(each => each.port === port).flatMap(hostsOf);
-    return ['route-configuration', name, formatHostRoutes({ name, hosts })];
+    const routes = before.routes(name, upstreams, () =>
+      formatHostRoutes({
+        name,
+        hosts: [...upstreams].sort((a, b) => (a.name < b.name ? -1 : 1)).flatMap(hostsOf),
+      }),
+    );
+    return ['route-configuration', name, routes];
   });
 }
 
@@ -167,21 +214,32 @@ function bundlesInOrder(bundles: readonly TrustBundle[]): TrustBundle[] {
   return [...bundles].sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
 }
 
-function byType(encoded: readonly Encoded[]): Snapshot['types'] {
+function byType(all: readonly Encoded[]): Snapshot['types'] {
+  const resources = Object.fromEntries(
+    RESOURCE_ORDER.map(type => [type, new Map<string, XdsResource>()]),
+  ) as Record<ResourceType, Map<string, XdsResource>>;
+  for (const encoded of all) resources[encoded[0]].set(encoded[1], resourceOf(encoded));
   const types = RESOURCE_ORDER.map((type): [ResourceType, TypeSnapshot] => {
-    const resources = new Map<string, XdsResource>();
-    const whole = createHash('sha256');
-    for (const [each, name, bytes] of encoded) {
-      if (each !== type) continue;
-      const version = shortHash(createHash('sha256').update(bytes));
-      whole.update(`${name}=${version}\n`);
-      resources.set(name, { name, version, bytes });
-    }
-    return [type, { version: shortHash(whole), resources }];
+    const rows = resources[type];
+    const versions: string[] = [];
+    for (const { version } of rows.values()) versions.push(version);
+    return [type, { version: shortHash(Buffer.from(versions.join())), resources: rows }];
   });
   return Object.fromEntries(types) as Record<ResourceType, TypeSnapshot>;
 }
 
-function shortHash(hash: ReturnType<typeof createHash>): string {
-  return hash.digest('hex').slice(0, 16);
+/** Bytes that are kept are hashed once. */
+const resourceOfBytes = new WeakMap<Buffer, XdsResource>();
+
+/** The bytes of a resource hold its name. */
+function resourceOf([, name, bytes]: Encoded): XdsResource {
+  const known = resourceOfBytes.get(bytes);
+  if (known !== undefined) return known;
+  const resource = { name, version: shortHash(bytes), bytes };
+  resourceOfBytes.set(bytes, resource);
+  return resource;
+}
+
+function shortHash(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 }
