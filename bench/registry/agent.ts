@@ -31,6 +31,7 @@ const CHANGES = 5;
 export async function measureAgent(clusters: number, services: number): Promise<Figures> {
   const members = new Table<ClusterName, ClusterRecord>('members');
   const steering = steeringAt([], 0);
+  const spills = new Map();
   const unchanging = { observe: () => () => undefined };
   const names = Array.from({ length: clusters }, (_, i) => parseClusterName(`c${i}`));
   members.replaceAll(names.map(name => [name, recordOf(name, services, 'zone')]));
@@ -47,7 +48,10 @@ export async function measureAgent(clusters: number, services: number): Promise<
     known: { hasView: true, ...unchanging },
     now: () => 0,
   });
-  const cache = new SnapshotCache({ inputs: mesh.inputs, state: mesh.state });
+  const cache = new SnapshotCache({
+    inputs: mesh.inputs,
+    state: () => ({ ...mesh.state(), spills }),
+  });
   let snapshots = 0;
   const startMs = performance.now();
   const locality = { region: 'own', zone: 'zone' };
