@@ -78,6 +78,7 @@ export function exposeState(admin: AdminServer, parts: AgentParts): void {
 export function figuresOf({
   source,
   policySource,
+  spill,
   subscriber,
   liveness,
   members,
@@ -86,6 +87,7 @@ export function figuresOf({
 }: AgentParts): AgentFigures {
   return {
     servicesProblem: () => source.status().problem !== undefined,
+    spills: () => [...spill.current().values()].filter(percent => percent > 0).length,
     policiesProblem: () => policySource.status()?.problem !== undefined,
     registryConnected: () => subscriber.connected,
     clusters: () => {

@@ -16,6 +16,7 @@ export interface AgentMetrics {
 export interface AgentFigures {
   readonly servicesProblem: () => boolean;
   readonly policiesProblem: () => boolean;
+  readonly spills: () => number;
   readonly registryConnected: () => boolean;
   readonly clusters: () => { readonly live: number; readonly stale: number };
   readonly dead: () => number;
@@ -100,6 +101,11 @@ export function exposeFigures({ registry }: AgentMetrics, figures: AgentFigures)
   );
   gauge('isthmus_agent_policies_file_bad', '1 while the policies file is refused', () =>
     figures.policiesProblem() ? 1 : 0,
+  );
+  gauge(
+    'isthmus_agent_spills',
+    'Services of clusters whose calls partly go elsewhere for their load',
+    figures.spills,
   );
   gauge('isthmus_agent_registry_connected', '1 while the registry is followed', () =>
     figures.registryConnected() ? 1 : 0,

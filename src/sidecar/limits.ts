@@ -50,6 +50,8 @@ export const IDLE_STREAM_TIMEOUT_MS = 30_000;
 
 /** Time left to a request for a repeated try to be worth its while; with less it waits for the first. */
 export const REPEAT_LEFT_MS_MIN = 50;
+/** Without an answer to a request that is not tried elsewhere; then it counts against the endpoint. */
+export const HUNG_MS = 6_000;
 /** A deadline that a request may ask for (a day); more is taken as this. */
 export const TIMEOUT_MS_MAX = 86_400_000;
 /** Ejections, slow starts and trials are looked at this often. */

@@ -129,7 +129,7 @@ export function createSidecarMetrics(registry: MetricsRegistry): SidecarMetrics 
     }),
     unanswered: new Counter({
       name: 'isthmus_unanswered_total',
-      help: 'Requests that an application had and did not answer, by whether they were sent again',
+      help: 'Requests that an application had and did not answer in time, by whether they were sent again',
       labelNames: ['repeat'],
       registers,
     }),

@@ -7,6 +7,7 @@ import {
   SLOW_START_MS,
   TRIAL_FIRST_MS,
 } from '../../src/mesh/outlier-detection.ts';
+import { HUNG_MS } from '../../src/sidecar/limits.ts';
 import { formatSni } from '../../src/wire/sni.ts';
 import {
   announce,
@@ -151,6 +152,27 @@ describe('an endpoint', function () {
     await door.set('open');
     nowMs += TRIAL_FIRST_MS;
     await eventually(async () => expect(await outOfService(web)).to.deep.equal([]));
+  });
+
+  it('that never answers is left also by calls that cannot be repeated', async () => {
+    const hung: ServerResponse[] = [];
+    const [mute, good] = await Promise.all([
+      startBackend(mesh, 'mute', (_request, response) => hung.push(response)),
+      startBackend(mesh, 'good'),
+    ]);
+    const endpoints = [mute.endpoint, good.endpoint];
+    const host = announce(web.link, 'checkout', 'http', endpoints);
+    const calls = Array.from({ length: 10 }, () =>
+      call(web.outboundHttp, { host, method: 'POST', body: 'once' }),
+    );
+    await eventually(() => expect(hung).to.have.length(5));
+    nowMs += HUNG_MS;
+    await eventually(async () => expect(await outOfService(web)).to.deep.equal(['mute']));
+    for (const response of hung) response.end('late');
+    expect((await Promise.all(calls)).map(({ status }) => status)).to.deep.equal(
+      Array.from({ length: 10 }, () => 200),
+    );
+    expect([mute.requests.length, good.requests.length]).to.deep.equal([5, 5]);
   });
 
   it('that comes back gets its share little by little', async () => {

@@ -3,7 +3,6 @@
  * another one when the first gives it back, or, if it may be repeated, when no answer comes in time.
  */
 
-import { formatAddress } from '../../mesh/address.ts';
 import type { Collection } from '../../mesh/collection.ts';
 import type { Upstream, UpstreamName } from '../../mesh/upstream.ts';
 import { afterFault } from '../../runtime/faults.ts';
@@ -12,18 +11,13 @@ import type { RequestHead } from '../../wire/http1/request-head.ts';
 import type { HeadEdits } from '../../wire/http1/write-head.ts';
 import type { Channel } from '../bytes/channel.ts';
 import { endQuietly } from '../bytes/end-quietly.ts';
-import type { Answer, AnswerCode } from '../http/answer.ts';
+import type { AnswerCode } from '../http/answer.ts';
 import type { Conversation, NextHop } from '../http/conversation.ts';
 import type { Loss, NextHopState } from '../http/exchange.ts';
-import {
-  type Caller,
-  type CallOutcome,
-  describeFailure,
-  type FailedAttempt,
-  type ReachedApplication,
-} from './caller.ts';
+import { HUNG_MS } from '../limits.ts';
+import { explain, type Lost, noRoute, notReached, tooLate } from './answers.ts';
+import { type Caller, describeFailure, type ReachedApplication } from './caller.ts';
 import { askedTimeoutMs, deadlineEdits } from './deadline.ts';
-import type { Way } from './members.ts';
 import { judgeRepeat, type Repeat } from './repeats.ts';
 import type { Rotation } from './rotation.ts';
 import type { Rotations } from './rotations.ts';
@@ -52,13 +46,6 @@ const RESPONSE_EDITS: HeadEdits = {};
 /** Nginx's, as the conversation gives it. */
 const CLIENT_LEFT = 499;
 
-interface Lost {
-  readonly way: Way;
-  readonly failure: FailedAttempt;
-  /** No application has a byte of it. */
-  readonly isUntouched: boolean;
-}
-
 export class MeshHop implements NextHop {
   readonly #options: MeshHopOptions;
   readonly #conversation: Conversation;
@@ -75,6 +62,10 @@ export class MeshHop implements NextHop {
   #askedMs: number | undefined;
   #deadlineMs = 0;
   #tryDeadlineMs = 0;
+  /** For the endpoint that has the request, past the time of its try. */
+  #isWaitingOn = false;
+  /** It was counted against the endpoint that it does not answer. */
+  #isJudged = false;
 
   constructor(options: MeshHopOptions, conversation: Conversation) {
     this.#options = options;
@@ -130,12 +121,7 @@ export class MeshHop implements NextHop {
     if (!sent) this.#restart(rotation, nowMs);
     if (nowMs >= this.#deadlineMs) this.#giveUp(rotation, reached);
     else if (reached !== undefined && nowMs >= this.#tryDeadlineMs) {
-      this.#tryDeadlineMs = Number.POSITIVE_INFINITY;
-      rotation.answered(reached.way, 'broken-off');
-      if (!this.#mayRepeat(rotation, reached, nowMs) || !this.#conversation.takeBack()) return;
-      const waitedMs = rotation.upstream.policy.tryTimeoutMs;
-      const failure = describeFailure(reached.way, `no answer within ${waitedMs} ms`);
-      this.#goOn({ way: reached.way, failure, isUntouched: false }, rotation);
+      this.#tryElsewhere(rotation, reached, nowMs);
     }
   }
 
@@ -179,6 +165,8 @@ export class MeshHop implements NextHop {
     const { stream } = reached;
     this.#reached = reached;
     this.#isInFlight = true;
+    this.#isWaitingOn = false;
+    this.#isJudged = false;
     this.#tryDeadlineMs = nowMs + upstream.policy.tryTimeoutMs;
     const leftMs = this.#askedMs === undefined ? undefined : this.#deadlineMs - nowMs;
     if (this.#conversation.forward(stream.channel, deadlineEdits(leftMs))) return;
@@ -190,6 +178,24 @@ export class MeshHop implements NextHop {
     if (!this.#isInFlight) return;
     this.#isInFlight = false;
     this.#options.caller.done(reached);
+  }
+
+  /** Who cannot be asked elsewhere goes on waiting, and the endpoint is judged when it has hung. */
+  #tryElsewhere(rotation: Rotation, reached: ReachedApplication, nowMs: number): void {
+    const { way } = reached;
+    const { tryTimeoutMs } = rotation.upstream.policy;
+    if (this.#isWaitingOn) {
+      this.#tryDeadlineMs = Number.POSITIVE_INFINITY;
+      this.#isJudged = true;
+      rotation.answered(way, 'broken-off');
+    } else if (this.#mayRepeat(rotation, reached, nowMs) && this.#conversation.takeBack()) {
+      rotation.answered(way, 'broken-off');
+      const failure = describeFailure(way, `no answer within ${tryTimeoutMs} ms`);
+      this.#goOn({ way, failure, isUntouched: false }, rotation);
+    } else {
+      this.#isWaitingOn = true;
+      this.#tryDeadlineMs += Math.max(0, HUNG_MS - tryTimeoutMs);
+    }
   }
 
   #restart({ upstream: { policy } }: Rotation, nowMs: number): void {
@@ -213,20 +219,11 @@ export class MeshHop implements NextHop {
   }
 
   #giveUp(rotation: Rotation, reached: ReachedApplication | undefined): void {
-    if (reached !== undefined) rotation.answered(reached.way, 'broken-off');
+    if (reached !== undefined && !this.#isJudged) rotation.answered(reached.way, 'broken-off');
     const timeoutMs = this.#askedMs ?? rotation.upstream.policy.timeoutMs;
-    const isUntouched = reached === undefined && this.#isUntouched;
-    this.#conversation.refuse({
-      code: 'deadline-exceeded',
-      error: `no answer of "${rotation.authority}" within ${timeoutMs} ms; ${
-        isUntouched ? 'nothing of the request was sent' : 'it may have been carried out'
-      }`,
-      details: { timeoutMs, attempts: this.#lost.map(({ failure }) => failure) },
-    });
-  }
-
-  get #isUntouched(): boolean {
-    return this.#lost.every(lost => lost.isUntouched);
+    this.#conversation.refuse(
+      tooLate(rotation.authority, timeoutMs, this.#lost, reached !== undefined),
+    );
   }
 
   #lookFor(rotation: Rotation): void {
@@ -243,55 +240,6 @@ export class MeshHop implements NextHop {
     this.#looking = undefined;
     if (outcome.kind === 'reached') this.#forward(outcome, rotation, this.#options.now());
     else if (outcome.kind !== 'aborted')
-      this.#conversation.refuse(this.#describe(outcome, rotation));
+      this.#conversation.refuse(notReached(outcome, rotation.authority, this.#lost));
   }
-
-  #describe(
-    outcome: Extract<CallOutcome, { kind: 'no-endpoint' | 'unreachable' }>,
-    { authority }: Rotation,
-  ): Answer {
-    if (outcome.kind === 'no-endpoint') {
-      return { code: 'no-endpoint', error: `"${authority}" has no endpoint in any cluster` };
-    }
-    const attempts = [...this.#lost.map(({ failure }) => failure), ...outcome.attempts];
-    const none = `no ${this.#lost.length > 0 ? 'other ' : ''}endpoint of "${authority}" could be reached`;
-    return this.#isUntouched
-      ? {
-          code: 'upstream-unreachable',
-          error: `${none}; nothing of the request was sent`,
-          details: { attempts },
-        }
-      : {
-          code: 'upstream-failed',
-          error: `${none}; one had the request and did not answer`,
-          details: { attempts },
-        };
-  }
-}
-
-function noRoute({ host }: RequestHead): Answer {
-  return {
-    code: 'no-route',
-    error: `no service of the mesh is called "${host}"; is it exported, and is the port right?`,
-  };
-}
-
-/** `name=value; …`, values as RFC 9110 tokens or quoted strings. */
-function explain({ way, stream, attempts }: ReachedApplication): string {
-  const { endpoint, address } = way.target;
-  const { peer } = stream.session;
-  return [
-    `workload=${endpoint.workload}`,
-    `cluster=${endpoint.cluster}`,
-    `path=${endpoint.path}`,
-    `address=${formatAddress(address)}`,
-    `peer=${quoted(peer.id)}`,
-    `issuer=${quoted(peer.issuer.subject)}`,
-    `issuer-sha256=${peer.issuer.sha256}`,
-    `attempts=${attempts}`,
-  ].join('; ');
-}
-
-function quoted(text: string): string {
-  return `"${text.replace(/[^ !#-[\]-~]/g, '?')}"`;
 }

@@ -165,7 +165,11 @@ export class Rotation {
   /** Now and then: time passes for what is ejected or has just come back. */
   tick(nowMs: number): void {
     this.budget.advance(nowMs);
-    if (this.#members.some(member => nowMs - backSince(member) <= SETTLED_MS)) this.#isStale = true;
+    const isComingBack = (member: Member): boolean => {
+      const elapsedMs = nowMs - backSince(member);
+      return elapsedMs >= 0 && elapsedMs <= SETTLED_MS;
+    };
+    if (this.#members.some(isComingBack)) this.#isStale = true;
   }
 
   /** One way for each thing that is out and whose trial is due. */
