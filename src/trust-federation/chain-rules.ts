@@ -106,11 +106,13 @@ export function validityProblem(
   const clock = `the clock here says ${new Date(nowMs).toISOString()}`;
   if (nowMs < notBeforeMs) {
     const from = new Date(notBeforeMs).toISOString();
-    return refused('not-yet-valid', `${which} is valid from ${from}; ${clock}`);
+    const behind = `${inWords(notBeforeMs - nowMs)} earlier: it is at least that far behind the clock of the issuer`;
+    return refused('not-yet-valid', `${which} is valid from ${from}; ${clock}, ${behind}`);
   }
   if (nowMs > notAfterMs) {
     const to = new Date(notAfterMs).toISOString();
-    return refused('expired', `${which} expired at ${to}; ${clock}`);
+    const since = `${inWords(nowMs - notAfterMs)} later: its holder stopped renewing it, or one of the two clocks is wrong`;
+    return refused('expired', `${which} expired at ${to}; ${clock}, ${since}`);
   }
   return undefined;
 }
@@ -170,6 +172,13 @@ export function subjectOf(certificate: ParsedCertificate): string {
   // Undefined where the subject is empty, as in every SVID, whatever the typings say.
   const subject = certificate.x509.subject as string | undefined;
   return (subject ?? '').replaceAll('\n', ', ').slice(0, 200);
+}
+
+function inWords(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }
 
 /** What holds for every certificate of a chain. */

@@ -3,11 +3,12 @@
  *
  * A failed renewal changes nothing but the log: the SVID in hand serves until it expires, which
  * `current().notAfterMs` shows. The wall clock is read again every minute, so a laptop that slept past
- * its renewal renews when it wakes.
+ * its renewal renews when it wakes; a clock that is set back puts nothing off.
  */
 
 import { isMeshError, MeshError } from '../mesh/errors.ts';
 import type { Logger } from '../runtime/log.ts';
+import { steadyClock } from '../runtime/steady-clock.ts';
 import { Backoff, sleep as sleepFor } from '../runtime/supervise.ts';
 import { BACKDATE_MS } from './certificate.ts';
 import { createCsr } from './csr.ts';
@@ -28,6 +29,7 @@ export interface IdentityKeeperOptions {
   readonly retryMaxMs?: number;
   readonly log: Logger;
   readonly now: () => number;
+  readonly monotonic?: () => number;
   readonly random?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -71,7 +73,8 @@ export class IdentityKeeper implements SvidSource {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { log, now } = this.#options;
+    const { log } = this.#options;
+    const now = steadyClock(this.#options.now, this.#options.monotonic);
     const backoff = new Backoff(
       RETRY_FIRST_MS,
       this.#options.retryMaxMs ?? RETRY_MAX_MS,
@@ -90,7 +93,8 @@ export class IdentityKeeper implements SvidSource {
       try {
         await this.#renew(signal);
         backoff.reset();
-        this.#renewAtMs = Math.max(renewalTime(this.#svid, this.#random), now() + RETRY_FIRST_MS);
+        const restMs = Math.max(renewAfter(this.#svid, this.#random), RETRY_FIRST_MS);
+        this.#renewAtMs = now() + restMs;
       } catch (error) {
         if (!isMeshError(error)) throw error;
         const expires = new Date(this.#svid.notAfterMs).toISOString();
@@ -128,8 +132,14 @@ export class IdentityKeeper implements SvidSource {
   }
 }
 
-/** Half its life, give or take a tenth: proxies that started together do not renew together. */
 function renewalTime(svid: Svid, random: () => number): number {
-  const bornMs = svid.notBeforeMs + BACKDATE_MS;
-  return bornMs + (svid.notAfterMs - bornMs) * (0.4 + random() * 0.2);
+  return svid.notBeforeMs + BACKDATE_MS + renewAfter(svid, random);
+}
+
+/**
+ * Half its life, give or take a tenth: proxies that started together do not renew together. Counted from
+ * when it came, by our clock: the issuer's may differ.
+ */
+function renewAfter({ notBeforeMs, notAfterMs }: Svid, random: () => number): number {
+  return (notAfterMs - notBeforeMs - BACKDATE_MS) * (0.4 + random() * 0.2);
 }

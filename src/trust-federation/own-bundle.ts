@@ -91,7 +91,7 @@ export class OwnBundle {
   }
 
   /** Resolves once it is on disk and on its way. Throws REQUEST_INVALID, LIMIT_EXCEEDED. */
-  revoke(id: SpiffeId, reason: string): Promise<TrustBundle> {
+  async revoke(id: SpiffeId, reason: string): Promise<TrustBundle> {
     const { trustDomain } = this.current();
     if (trustDomainOf(id) !== trustDomain) {
       throw new MeshError(

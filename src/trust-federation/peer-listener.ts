@@ -13,12 +13,19 @@ import type { Collection } from '../mesh/collection.ts';
 import type { SpiffeId, TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { closeServer, listen } from '../runtime/listen.ts';
+import { steadyClock } from '../runtime/steady-clock.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { RefusalReason } from './chain-rules.ts';
 import type { PROBE_PROTOCOL } from './peer-probe.ts';
 import type { PeerRefusal } from './refused-peers.ts';
 import type { SvidSource } from './svid.ts';
-import { anonymousServerTls, meshServerTls, peerChain, verifyConnection } from './tls.ts';
+import {
+  anonymousServerTls,
+  type Clocks,
+  meshServerTls,
+  peerChain,
+  verifyConnection,
+} from './tls.ts';
 import type { AcceptedPeer, BundleSource } from './verify.ts';
 import { withdrawal } from './withdrawal.ts';
 
@@ -61,12 +68,14 @@ export interface PeerListenerOptions {
 export class PeerListener {
   readonly #options: PeerListenerOptions;
   readonly #server: Server;
+  readonly #clocks: Clocks;
   readonly #sockets = new Set<Socket>();
   readonly #peers = new Map<TLSSocket, AcceptedPeer>();
   readonly #stopObserving: (() => void)[];
 
   constructor(options: PeerListenerOptions) {
     this.#options = options;
+    this.#clocks = { now: options.now, steady: steadyClock(options.now) };
     const { identity, admission } = options;
     this.#server = createServer(
       {
@@ -140,7 +149,7 @@ export class PeerListener {
   }
 
   #accept(socket: TLSSocket): void {
-    const { admission, now, protocol = 'h2' } = this.#options;
+    const { admission, protocol = 'h2' } = this.#options;
     // Whoever takes the socket listens for its end; a reset must not end the process.
     socket.on('error', () => socket.destroy());
     if (socket.alpnProtocol !== protocol) {
@@ -153,7 +162,7 @@ export class PeerListener {
       return;
     }
     const { bundles, authorize, onPeer } = admission;
-    const verdict = verifyConnection(socket, bundles, authorize, now());
+    const verdict = verifyConnection(socket, bundles, authorize, this.#clocks);
     if (verdict.kind === 'refused') {
       this.#refuse(socket, verdict);
       return;

@@ -90,18 +90,35 @@ export function unverifiedClientTls(svid: Svid, bundle: TrustBundle): Connection
   };
 }
 
+export interface Clocks {
+  readonly now: () => number;
+  /** The same without steps backwards. */
+  readonly steady: () => number;
+}
+
 /** Who is at the other end, by two readers of the same chain that both have to agree. */
 export function verifyConnection(
   socket: TLSSocket,
   bundles: BundleSource,
   authorize: Authorizer,
-  nowMs: number,
+  clocks: Clocks,
 ): PeerVerdict {
-  const verdict = verifyPeer(peerChain(socket), bundles, authorize, nowMs);
-  if (verdict.kind === 'refused' || socket.authorized) return verdict;
-  const message = `OpenSSL refuses the chain: ${String(socket.authorizationError)}`;
+  const chain = peerChain(socket);
+  let verdict = verifyPeer(chain, bundles, authorize, clocks.now());
+  // Not since the clock was set back: what was valid before is valid still.
+  if (verdict.kind === 'refused' && verdict.reason === 'not-yet-valid') {
+    verdict = verifyPeer(chain, bundles, authorize, clocks.steady());
+  }
+  const objection = socket.authorized ? undefined : String(socket.authorizationError);
+  if (verdict.kind === 'refused' || objection === undefined || OF_TIME.has(objection)) {
+    return verdict;
+  }
+  const message = `OpenSSL refuses the chain: ${objection}`;
   return { ...refused('untrusted', message), id: verdict.id };
 }
+
+/** OpenSSL reads the wall clock alone; the door has judged by both. */
+const OF_TIME: ReadonlySet<string> = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
 
 /** `meshClientTls` for a gRPC channel. */
 export function meshRpcTls(...settings: Parameters<typeof meshClientTls>): RpcTls {

@@ -16,6 +16,9 @@ const FIRST = testSvid(A);
 /** A keeper on a manual clock: `sleep` moves it, and the run ends at `untilMs`. */
 class Scene {
   now = NOW;
+  monotonic = 0;
+  /** How far the wall clock is set back during the next wait. */
+  stepBackMs = 0;
   readonly #stop = new AbortController();
   readonly asked: { readonly atMs: number; readonly key: string }[] = [];
   readonly saved: Svid[] = [];
@@ -37,8 +40,11 @@ class Scene {
       log: pino({ level: 'silent' }),
       now: () => this.now,
       random: () => random,
+      monotonic: () => this.monotonic,
       sleep: async ms => {
-        this.now += ms;
+        this.now += ms - this.stepBackMs;
+        this.monotonic += ms;
+        this.stepBackMs = 0;
         if (this.now >= this.untilMs) this.#stop.abort();
       },
     });
@@ -103,6 +109,14 @@ describe('IdentityKeeper', () => {
       [0, 1, 2, 4, 8, 16, 32, 60, 60, 60].map(seconds => seconds * 1_000),
     );
     expect(scene.keeper.current()).to.equal(scene.saved[0]);
+  });
+
+  it('is not put off by a clock that is set back an hour', async () => {
+    const scene = new Scene();
+    scene.stepBackMs = HOUR_MS;
+    await scene.runUntil(NOW + 31 * MINUTE_MS - HOUR_MS);
+    expect(scene.asked).to.have.length(1);
+    expect(scene.asked[0]?.atMs).to.be.closeTo(NOW + 30 * MINUTE_MS - HOUR_MS, MINUTE_MS);
   });
 
   it('serves the old SVID past its end, for all to see, if nobody renews it', async () => {

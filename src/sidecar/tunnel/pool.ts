@@ -13,11 +13,12 @@ import type { Collection } from '../../mesh/collection.ts';
 import { MeshError } from '../../mesh/errors.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
+import { steadyClock } from '../../runtime/steady-clock.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { exactly } from '../../trust-federation/authorizer.ts';
 import type { PeerRefusal } from '../../trust-federation/refused-peers.ts';
 import type { Svid, SvidSource } from '../../trust-federation/svid.ts';
-import { peerChain, verifyConnection } from '../../trust-federation/tls.ts';
+import { type Clocks, peerChain, verifyConnection } from '../../trust-federation/tls.ts';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
 import { withdrawal } from '../../trust-federation/withdrawal.ts';
 import { dial } from './dial.ts';
@@ -55,6 +56,7 @@ interface Slot {
 
 export class SessionPool {
   readonly #options: SessionPoolOptions;
+  readonly #clocks: Clocks;
   /** Bounded by the endpoints the agent has named: a slot goes with its session. */
   readonly #slots = new Map<string, Slot>();
   /** All that live, those retired too, with the address of their peer. */
@@ -63,6 +65,7 @@ export class SessionPool {
 
   constructor(options: SessionPoolOptions) {
     this.#options = options;
+    this.#clocks = { now: options.now, steady: steadyClock(options.now) };
     const retireStale = (): void => this.#retireStale();
     this.#stopObserving = [
       options.identity.observe(retireStale),
@@ -146,10 +149,10 @@ export class SessionPool {
 
   /** Before a byte of a call is written. Throws PEER_REFUSED. */
   #verify(socket: TLSSocket, { endpoint, address }: Target, bundle: TrustBundle): AcceptedPeer {
-    const { now, onRefused } = this.#options;
+    const { onRefused } = this.#options;
     const chain = peerChain(socket);
     const known = new Map([[bundle.trustDomain, bundle]]);
-    const peer = verifyConnection(socket, known, exactly(endpoint.spiffeId), now());
+    const peer = verifyConnection(socket, known, exactly(endpoint.spiffeId), this.#clocks);
     if (peer.kind === 'accepted') return peer;
     onRefused({ ...peer, source: formatAddress(address), chain });
     socket.destroy();
