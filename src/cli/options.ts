@@ -2,7 +2,6 @@
 
 import { fileURLToPath } from 'node:url';
 import { Option } from 'commander';
-import { parseDuration } from '../runtime/config.ts';
 
 /** 0 as asked, 1 it ran and found something wrong, 2 it could not be understood. */
 export const FOUND_WRONG = 1;
@@ -15,13 +14,6 @@ export function configDirOption(): Option {
     '--config-dir <dir>',
     'folder with registry.yaml and a folder per cluster',
   ).default(`${PACKAGE_ROOT}clusters`, 'clusters');
-}
-
-/** `fallback` as the user would write it; the command gets milliseconds. */
-export function durationOption(flags: string, description: string, fallback: string): Option {
-  return new Option(flags, description)
-    .argParser(parseDuration)
-    .default(parseDuration(fallback), fallback);
 }
 
 export function outputOption(): Option {

@@ -191,20 +191,19 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** `250ms`, `30s`, `5m`, `1h`, `7d` as milliseconds. Throws CONFIG_INVALID. */
-export function parseDuration(text: string): number {
-  const match = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/.exec(text);
-  const unit = UNIT_MS[match?.[2] ?? ''];
-  if (unit === undefined) {
-    throw new MeshError(
-      'CONFIG_INVALID',
-      `duration ${JSON.stringify(text)} must be a number and a unit, such as 250ms, 30s, 5m, 1h`,
-    );
-  }
-  return Number(match?.[1]) * unit;
-}
-
-export const duration = () => parsed(parseDuration);
+/** `250ms`, `30s`, `5m`, `1h`, `7d` as milliseconds. */
+export const duration = () =>
+  parsed(text => {
+    const match = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/.exec(text);
+    const unit = UNIT_MS[match?.[2] ?? ''];
+    if (unit === undefined) {
+      throw new MeshError(
+        'CONFIG_INVALID',
+        `duration ${JSON.stringify(text)} must be a number and a unit, such as 250ms, 30s, 5m, 1h`,
+      );
+    }
+    return Number(match?.[1]) * unit;
+  });
 
 /** `70%` as 70. */
 export const percent = (min: number, max: number) =>

@@ -136,6 +136,8 @@ function stopSignal(log: Logger): AbortSignal {
     log.info({ signal }, 'stopping');
     stop.abort();
   };
+  // Node's own answer is to open its inspector, through which every key in memory can be read.
+  process.on('SIGUSR1', () => log.warn('SIGUSR1 ignored'));
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   return stop.signal;

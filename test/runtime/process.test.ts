@@ -123,6 +123,16 @@ describe('a process', () => {
     });
   }
 
+  it('opens no inspector on SIGUSR1, as Node would, and goes on', async () => {
+    const run = await configured('serve');
+    await run.logged('serving');
+    run.child.kill('SIGUSR1');
+    await run.logged('SIGUSR1 ignored');
+    run.child.kill('SIGTERM');
+    expect(await run.exit).to.equal(0);
+    expect(run.stderr).to.not.include('Debugger listening');
+  });
+
   it('ends at once on a second signal', async () => {
     const run = await configured('hang');
     await run.logged('serving');

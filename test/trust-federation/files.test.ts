@@ -1,6 +1,6 @@
 /** Keys and certificates at rest: private, whole, and believed only if they belong together. */
 
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -74,6 +74,29 @@ describe('identity.pem', () => {
   it('that cannot be read is named', async () => {
     await mkdir(path(), { mode: 0o700 });
     expect(await refusalOf(loadSvid(dir), 'FILE_UNREADABLE')).to.include(path());
+  });
+
+  it('that an editor of another system has saved loads', async () => {
+    const svid = testSvid(A);
+    const content = formatKeyFile(svid.key, svid.chain).replaceAll('\n', '\r\n');
+    await writeFile(path(), `web's identity\r\n\r\n${content}\r\n\r\n`, { mode: 0o600 });
+    expect(await loadSvid(dir)).to.deep.include({ id: svid.id, chain: svid.chain });
+  });
+
+  it('is private whatever the umask of the process, and replaced as a whole', async () => {
+    const before = process.umask(0);
+    try {
+      const inner = join(dir, 'open', 'identity');
+      await saveSvid(inner, testSvid(A));
+      await saveSvid(inner, testSvid(A));
+      expect((await stat(join(inner, IDENTITY_FILE))).mode & 0o777).to.equal(0o600);
+      for (const each of [inner, join(dir, 'open')]) {
+        expect((await stat(each)).mode & 0o777).to.equal(0o700);
+      }
+      expect(await readdir(inner)).to.deep.equal([IDENTITY_FILE]);
+    } finally {
+      process.umask(before);
+    }
   });
 
   const svid = testSvid(A);

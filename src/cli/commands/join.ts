@@ -2,6 +2,7 @@
 
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { joinClusterSet } from '../../global-registry/client.ts';
 import { ensurePrivateDir } from '../../runtime/state-file.ts';
@@ -14,11 +15,16 @@ export function addJoinCommand(program: Command): void {
   program
     .command('join')
     .description('make this cluster a member, with a token from "isthmus token create"')
-    .argument('<token>', 'the word that "isthmus token create" printed')
+    .argument(
+      '<token>',
+      'the word that "isthmus token create" printed; "-" reads it from standard input',
+    )
     .requiredOption('--state-dir <dir>', "state directory of this cluster's agent")
     .option('--replace', 'give up a membership that is there already', false)
-    .action(async (token: string, options: { stateDir: string; replace: boolean }) => {
+    .action(async (word: string, options: { stateDir: string; replace: boolean }) => {
       const { stateDir, replace } = options;
+      // Everyone on this machine can read the arguments of its processes.
+      const token = word === '-' ? await text(process.stdin) : word;
       await ensurePrivateDir(stateDir);
       const dir = join(stateDir, 'membership');
       const svid = await joinClusterSet({ token, dir, replace, now: Date.now });

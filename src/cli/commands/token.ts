@@ -6,9 +6,10 @@ import {
   type JoinTokenState,
   MembershipOperatorDefinition,
 } from '../../wire/generated/isthmus/operator/v1/membership.ts';
+import { durationArgument } from '../arguments.ts';
 import { readFleet } from '../fleet.ts';
 import { operatorChannel } from '../operator.ts';
-import { configDirOption, durationOption, outputOption } from '../options.ts';
+import { configDirOption, outputOption } from '../options.ts';
 import { formatDuration, table } from '../text.ts';
 
 const { createJoinToken, listJoinTokens, revokeJoinToken } = MembershipOperatorDefinition.methods;
@@ -24,7 +25,7 @@ export function addTokenCommand(program: Command): void {
     .command('create')
     .description('make a token; its holder becomes this cluster, once')
     .argument('<cluster>', 'name of the new cluster, such as east')
-    .addOption(durationOption('--ttl <duration>', 'how long it may be used', '1h'))
+    .option('--ttl <duration>', 'how long it may be used', durationArgument, 3_600_000)
     .option('--rejoin', 'although a cluster of this name is a member', false)
     .addOption(configDirOption())
     .addOption(outputOption())
