@@ -35,16 +35,16 @@ function failed(why: string): void {
   failures.set(why, (failures.get(why) ?? 0) + 1);
 }
 
-function send(): void {
+/** `dueMs`: when the clock asked for it, which is where its latency begins. */
+function send(dueMs: number): void {
   const path = `/${counts.sent}`;
   counts.sent += 1;
-  const sentMs = performance.now();
   let settled = false;
   const settle = (failure: string | undefined): void => {
     if (settled) return;
     settled = true;
     counts.done += 1;
-    latenciesMs.push(performance.now() - sentMs);
+    latenciesMs.push(performance.now() - dueMs);
     if (failure !== undefined) failed(failure);
   };
   const outgoing = request(
@@ -126,7 +126,7 @@ const startedMs = performance.now();
 let due = 0;
 const timer = setInterval(() => {
   const target = Math.floor(((performance.now() - startedMs) / 1000) * PER_SECOND);
-  for (; due < target; due++) send();
+  for (; due < target; due++) send(startedMs + (due * 1000) / PER_SECOND);
 }, TICK_MS);
 
 process.on('SIGINT', () => undefined);

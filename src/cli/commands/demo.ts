@@ -9,6 +9,7 @@ export function addDemoCommand(program: Command): void {
     .command('demo')
     .description('start two clusters on this machine and tell their story')
     .option('--check', 'run the story once, exit 0 only if every step held, leave nothing behind')
+    .option('--rollover', "replace a cluster's root under traffic, every step with its proof")
     .option('--json', "print each step's evidence as a JSON line")
     .option('--etcd', 'keep the registry in a real etcd instead of the embedded store')
     .addOption(

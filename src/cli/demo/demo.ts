@@ -21,11 +21,14 @@ import { tellCallByName } from './story/call-by-name.ts';
 import { tellControlPlaneLoss } from './story/control-plane-loss.ts';
 import { tellLocality } from './story/locality.ts';
 import { tellRefusals } from './story/refusals.ts';
+import { tellRollover } from './story/rollover.ts';
 import { tellTrust } from './story/trust.ts';
 import { applicationName, type World } from './world.ts';
 
 export interface DemoOptions {
   readonly check?: boolean;
+  /** Replace a root under traffic. */
+  readonly rollover?: boolean;
   readonly json?: boolean;
   readonly etcd?: boolean;
   readonly clusters: number;
@@ -33,6 +36,9 @@ export interface DemoOptions {
 }
 
 const WORKLOAD = fileURLToPath(new URL('./workload.js', import.meta.url));
+type Step = readonly [title: string, tell: (world: World, narrator: Narrator) => Promise<void>];
+const ROLLOVER: Step = ["Trust: a cluster's root is replaced under traffic", tellRollover];
+
 /** In the order they join: two tell the story, the third makes it wider. */
 const CLUSTERS = ['east', 'west', 'eu'];
 
@@ -71,14 +77,15 @@ async function tellStory(
   signal: AbortSignal,
 ): Promise<boolean> {
   const world = await startFleet(options, runDir, processes, narrator);
-  const steps: readonly (readonly [string, (world: World, narrator: Narrator) => Promise<void>])[] =
-    [
-      ['Trust: each cluster has its own root', tellTrust],
-      ['A call by name crosses two clusters', tellCallByName],
-      ['Locality: calls stay home, move when home dies, and come back', tellLocality],
-      ['The control plane dies and calls go on', tellControlPlaneLoss],
-      ['Refusals, each beside the legal twin', tellRefusals],
-    ];
+  const steps: readonly Step[] = [
+    ['Trust: each cluster has its own root', tellTrust],
+    ['A call by name crosses two clusters', tellCallByName],
+    // After the call whose handshake the gateway is watched at: this one leaves sessions open.
+    ...(options.rollover === true ? [ROLLOVER] : []),
+    ['Locality: calls stay home, move when home dies, and come back', tellLocality],
+    ['The control plane dies and calls go on', tellControlPlaneLoss],
+    ['Refusals, each beside the legal twin', tellRefusals],
+  ];
   const reports: StepReport[] = [];
   for (const [index, [title, tell]] of steps.entries()) {
     if (signal.aborted) return false;
