@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { messageOf } from '../src/mesh/errors.ts';
+import { ca } from './paths/ca.ts';
 import { gateway } from './paths/gateway.ts';
 import { handshake } from './paths/handshake.ts';
 import { chain, hop } from './paths/http.ts';
@@ -13,7 +14,7 @@ import type { Pace } from './scenario.ts';
 
 /** Beside the data-plane paths, which compare systems: ours alone. */
 const REGISTRY = 'registry';
-const PATHS: Readonly<Record<string, BenchPath>> = { chain, hop, gateway, handshake, memory };
+const PATHS: Readonly<Record<string, BenchPath>> = { chain, hop, gateway, handshake, memory, ca };
 const FULL: Pace = { rounds: 3, warmUpMs: 2_000, measureMs: 8_000 };
 const QUICK: Pace = { rounds: 1, warmUpMs: 1_000, measureMs: 2_000 };
 

@@ -6,7 +6,6 @@
  * same payments: inside one network sidecars reach each other directly, so there is no gateway on the way.
  */
 
-import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
 import { componentProcess } from '../../src/cli/demo/processes.ts';
 import { enrolProxies, provisionClusterSet } from '../../src/cli/demo/provision.ts';
@@ -19,16 +18,11 @@ import {
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import { parseNamespace, parseServiceAccount } from '../../src/mesh/names.ts';
 import { workloadId } from '../../src/mesh/spiffe-id.ts';
-import { openClusterAuthority } from '../../src/trust-federation/cluster-authority.ts';
 import { saveRoots } from '../../src/trust-federation/root-file.ts';
-import {
-  generateSvidKey,
-  IDENTITY_FILE,
-  parseSvid,
-  saveSvid,
-} from '../../src/trust-federation/svid.ts';
+import { IDENTITY_FILE, saveSvid } from '../../src/trust-federation/svid.ts';
 import type { Bed } from '../bed.ts';
 import { OURS } from '../results.ts';
+import { startAuthority, svidsBeside } from './authority.ts';
 import type { TlsFiles } from './certificates.ts';
 import type { RunningSystem, System, Topology } from './system.ts';
 
@@ -37,7 +31,7 @@ export const CALLEE = 'west/payments';
 export const CALLEE_HOST = 'payments.shop.svc.clusterset.local';
 
 /** In flow order: the first is where load goes in. */
-const CAST: Readonly<Record<Topology, Readonly<Record<string, string>>>> = {
+const CAST: Readonly<Record<Exclude<Topology, 'authority'>, Readonly<Record<string, string>>>> = {
   chain: { out: 'east/web', gateway: 'west/gateway', in: CALLEE },
   hop: { out: 'west/checkout', in: CALLEE },
   gateway: { gateway: 'west/gateway' },
@@ -47,6 +41,7 @@ const CAST: Readonly<Record<Topology, Readonly<Record<string, string>>>> = {
 export const isthmus: System = { name: OURS, start };
 
 async function start(bed: Bed, topology: Topology): Promise<RunningSystem> {
+  if (topology === 'authority') return startAuthority(bed);
   const cast = Object.entries(CAST[topology]).map(
     ([role, name]) => [role, findProxy(bed.fleet, name)] as const,
   );
@@ -105,20 +100,14 @@ function entryOf(member: GatewayMember | SidecarMember, topology: Topology): Soc
 async function issueCallerTls(bed: Bed, fleet: Fleet): Promise<TlsFiles> {
   const agent = fleet.clusters.find(cluster => CALLEE.startsWith(`${cluster.name}/`))?.agent;
   if (agent === undefined) throw new Error(`no agent for "${CALLEE}"`);
-  const { cluster, trustDomain } = agent;
-  const authority = await openClusterAuthority({
-    dir: join(bed.stateDir(agent.name), 'authority'),
-    cluster,
-    trustDomain,
-    now: Date.now,
-  });
+  const { trustDomain } = agent;
   const id = workloadId(trustDomain, parseNamespace('bench'), parseServiceAccount('load'));
-  const key = generateSvidKey();
-  const { chain } = authority.issue({ publicKey: createPublicKey(key), id, ttlMs: CALLER_TTL_MS });
+  const { svids, bundle } = await svidsBeside(join(bed.stateDir(agent.name), 'authority'), [id]);
+  const [svid] = svids;
+  if (svid === undefined) throw new Error('no svid for the load generator');
   const dir = join(bed.dir, 'caller');
   const roots = join(dir, 'roots.pem');
-  await saveSvid(dir, parseSvid(chain, key));
-  await saveRoots(roots, authority.bundle());
+  await saveSvid(dir, svid);
+  await saveRoots(roots, bundle);
   return { chain: join(dir, IDENTITY_FILE), key: join(dir, IDENTITY_FILE), roots };
 }
-const CALLER_TTL_MS = 3_600_000;

@@ -56,6 +56,8 @@ const ROLES: Readonly<Record<Topology, readonly Role[]>> = {
   hop: ['in', 'out'],
   gateway: ['gateway'],
   inbound: ['in'],
+  // No peer signs for anybody.
+  authority: [],
 };
 
 /** No more than are needed: nginx sets memory aside for each, and that memory is measured. */

@@ -54,9 +54,9 @@ import {
   CONTROL_CONNECTIONS_MAX,
   HANDSHAKE_MS_MAX,
   JOIN_CONNECTIONS_MAX,
-  LAST_KNOWN_GOOD_DELAY_MS,
   LEASE_TTL_MS,
   LEDGER_ENTRIES_MAX,
+  LEDGER_SAVE_DELAY_MS,
   PROXIES_MAX,
   STOP_GRACE_MS,
 } from './limits.ts';
@@ -187,13 +187,19 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
   const ledgerFile = new LastKnownGood({
     path: join(stateDir, 'authority', 'issued'),
     serialise: () => ledger.serialise(),
-    delayMs: LAST_KNOWN_GOOD_DELAY_MS,
+    delayMs: LEDGER_SAVE_DELAY_MS,
     log,
   });
   const ledger = await openLedger(ledgerFile, authority, now);
   const proxyReports = new ProxyReports({
     mustRenew: ({ svid }) => !authority.isInStanding(svid.issuerSha256),
-    onServed: certificate => ledger.served(certificateId(certificate)),
+    onReport: ({ spiffeId: id, svid }, certificate) => {
+      const root = authority.rootOf(svid.issuerSha256);
+      const { notAfterMs } = svid;
+      // Of nobody we know: it is told to renew, and then it is one of ours.
+      if (root === undefined) return;
+      ledger.served({ sha256: certificateId(certificate), id, root, notAfterMs });
+    },
     now,
   });
   const liveness = new ClusterLiveness({

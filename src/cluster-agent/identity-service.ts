@@ -112,8 +112,7 @@ export class IdentityService {
   async #redeem({ credential, csr }: RedeemRequest, address: string): Promise<SvidResponse> {
     if (!this.#redemptionsByAddress.take(address) || !this.#redemptions.take()) throw tooMany();
     const request = parseCsr(csr);
-    const spki = request.publicKey.export({ type: 'spki', format: 'der' });
-    const keySha256 = createHash('sha256').update(spki).digest('hex');
+    const keySha256 = createHash('sha256').update(request.spki).digest('hex');
     const token = credential?.value ?? '';
     const id = await this.#attestorFor(credential).attest({ token, keySha256 }, attested => {
       requireSameId(request.id, attested);
@@ -168,9 +167,9 @@ export class IdentityService {
   }
 
   /** `renews`: the certificate whose place it takes. */
-  #sign({ publicKey }: CsrRequest, id: SpiffeId, renews?: Buffer): SvidResponse {
+  #sign({ publicKey, spki }: CsrRequest, id: SpiffeId, renews?: Buffer): SvidResponse {
     const { authority, ledger, svidTtlMs, now } = this.#options;
-    const { chain, root } = authority.issue({ publicKey, id, ttlMs: svidTtlMs });
+    const { chain, root } = authority.issue({ publicKey, spki, id, ttlMs: svidTtlMs });
     const notAfterMs = now() + svidTtlMs;
     ledger.issued(
       { sha256: certificateId(chain[0]), id, root, notAfterMs },

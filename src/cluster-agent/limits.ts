@@ -24,6 +24,8 @@ export const AUDIT_EVENTS_MAX = 500;
 /** Connections of one port; beyond: closed at accept. */
 export const CONTROL_CONNECTIONS_MAX = 5_000;
 export const JOIN_CONNECTIONS_MAX = 500;
+/** Certificates of callers that were read once; beyond: all are forgotten and read again. */
+export const PEERS_REMEMBERED_MAX = 10_000;
 /** A TLS handshake that takes longer is cut. */
 export const HANDSHAKE_MS_MAX = 5_000;
 /** For running calls when the agent stops; then they are cut. */
@@ -71,6 +73,8 @@ export const ACKS_DELAY_MS = 200;
 export const ROLLOVER_CHECK_MS = 250;
 /** Certificates remembered as alive; beyond: the oldest is forgotten, and draining waits until it expires. */
 export const LEDGER_ENTRIES_MAX = 50_000;
+/** From a change of that list to its write to disk. */
+export const LEDGER_SAVE_DELAY_MS = 5_000;
 
 /** How long proxies are told of an endpoint or service that it was taken back. */
 export const WITHDRAWN_MS = 60_000;

@@ -53,8 +53,8 @@ export type ProxyKey = string;
 export interface ProxyReportsOptions {
   /** Whether the SVID a proxy serves has to be replaced now. */
   readonly mustRenew: (report: ProxyReport) => boolean;
-  /** A process has proven that it uses this certificate, DER. */
-  readonly onServed: (certificate: Buffer) => void;
+  /** By a process that has proven that it uses this certificate, DER. */
+  readonly onReport: (report: ProxyReport, certificate: Buffer) => void;
   readonly now: () => number;
 }
 
@@ -75,7 +75,7 @@ export class ProxyReports {
     return rpcService(ProxyReportsDefinition, {
       report: async (message, { peerCertificate }) => {
         const report = this.#read(message, peerIdOf(peerCertificate));
-        if (peerCertificate !== undefined) this.#options.onServed(peerCertificate);
+        if (peerCertificate !== undefined) this.#options.onReport(report, peerCertificate);
         this.#keep(report);
         return { renewSvid: this.#options.mustRenew(report) };
       },

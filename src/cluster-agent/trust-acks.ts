@@ -67,16 +67,9 @@ export class TrustAcks {
     const { reports, ledger, now } = this.#options;
     const nowMs = now();
     const heard = [...reports.entries().values()].filter(({ svid }) => svid.notAfterMs > nowMs);
-    const alive = ledger.alive();
-    const known = new Set(
-      alive.filter(({ sha256 }) => ledger.wasServed(sha256)).map(({ lineage }) => lineage),
-    );
-    const unheard = new Map(
-      alive.filter(({ lineage }) => !known.has(lineage)).map(entry => [entry.lineage, entry]),
-    );
     return [
       ...heard.map(({ proxy, bundles, atMs }) => ({ proxy, bundles, lastHeardMs: atMs })),
-      ...[...unheard.values()].map(({ id, issuedAtMs }) => ({
+      ...ledger.unheard().map(({ id, issuedAtMs }) => ({
         proxy: id,
         bundles: undefined,
         lastHeardMs: issuedAtMs,

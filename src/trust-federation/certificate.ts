@@ -95,6 +95,8 @@ export function issueIntermediate(
 
 export interface LeafSubject {
   readonly publicKey: KeyObject;
+  /** Its SubjectPublicKeyInfo where that is at hand: writing it anew costs four signatures (115 µs). */
+  readonly spki?: Buffer;
   readonly id: SpiffeId;
   readonly ttlMs: number;
 }
@@ -106,6 +108,7 @@ export function issueLeaf(subject: LeafSubject, issuer: Signer, nowMs: number): 
     key: issuer.key,
     subject: sequence(),
     publicKey: subject.publicKey,
+    ...(subject.spki === undefined ? {} : { spki: subject.spki }),
     nowMs,
     backdateMs: BACKDATE_MS,
     ttlMs: subject.ttlMs,
@@ -134,6 +137,7 @@ interface Template {
   readonly key: KeyObject;
   readonly subject: Asn1;
   readonly publicKey: KeyObject;
+  readonly spki?: Buffer;
   readonly nowMs: number;
   readonly backdateMs: number;
   readonly ttlMs: number;
@@ -142,7 +146,7 @@ interface Template {
 
 function write(template: Template): Buffer {
   const { issuer } = template;
-  const spki = decode(template.publicKey.export({ type: 'spki', format: 'der' }));
+  const spki = decode(template.spki ?? template.publicKey.export({ type: 'spki', format: 'der' }));
   const keyId = keyIdentifier(spki);
   // Never outlives its issuer: a chain must not break in the middle.
   const notAfterMs = Math.min(

@@ -55,6 +55,8 @@ const AGE_CHECK_MS = 60_000;
 
 export interface WorkloadRequest {
   readonly publicKey: KeyObject;
+  /** The same, DER, where it is at hand. */
+  readonly spki?: Buffer;
   readonly id: SpiffeId;
   /** At most WORKLOAD_TTL_MS_MAX. */
   readonly ttlMs: number;
@@ -129,7 +131,8 @@ export class ClusterAuthority {
   }
 
   /** Throws CSR_REFUSED for an ID of another trust domain or a revoked one. The caller has attested it. */
-  issue({ publicKey, id, ttlMs }: WorkloadRequest): IssuedSvid {
+  issue(request: WorkloadRequest): IssuedSvid {
+    const { id, ttlMs } = request;
     const { trustDomain } = this.#subject;
     if (trustDomainOf(id) !== trustDomain) {
       throw new MeshError(
@@ -148,7 +151,7 @@ export class ClusterAuthority {
     }
     const nowMs = this.#options.now();
     requireUnexpired(this.#intermediate, nowMs);
-    const leaf = issueLeaf({ publicKey, id, ttlMs }, this.#intermediate, nowMs);
+    const leaf = issueLeaf(request, this.#intermediate, nowMs);
     const { id: root, intermediate: above } = this.#root();
     const chain = [leaf, this.#intermediate.certificate.der] as const;
     return { chain: above === undefined ? chain : [...chain, above.der], root };
@@ -169,9 +172,13 @@ export class ClusterAuthority {
 
   /** Whether certificates that this intermediate (SHA-256, hex) has signed may stay in use. */
   isInStanding(issuerSha256: string): boolean {
-    const note = this.#state.issuers.find(({ id }) => id === issuerSha256);
-    const root = this.#state.slots.find(({ id }) => id === note?.root);
+    const root = this.#state.slots.find(({ id }) => id === this.rootOf(issuerSha256));
     return root?.state === 'active' || root?.state === 'prepared';
+  }
+
+  /** The root that signed this intermediate (SHA-256, hex); undefined for one that is not on record. */
+  rootOf(issuerSha256: string): RootId | undefined {
+    return this.#state.issuers.find(({ id }) => id === issuerSha256)?.root;
   }
 
   /** Called after each change of the slots or the intermediate; returns the way to stop. */

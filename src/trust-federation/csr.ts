@@ -37,6 +37,8 @@ import { urisOf } from './parsed-certificate.ts';
 
 export interface CsrRequest {
   readonly publicKey: KeyObject;
+  /** The same, DER. */
+  readonly spki: Buffer;
   readonly id: SpiffeId;
 }
 
@@ -77,25 +79,34 @@ function read(der: Uint8Array): CsrRequest {
   if (oidOf(itemsOfSequence(algorithm, 'algorithm')[0], 'algorithm') !== OID.ecdsaWithSha256) {
     throw refusal('is not signed with ECDSA and SHA-256');
   }
-  const publicKey = readKey(encode(spki));
+  const spkiDer = encode(spki);
+  const publicKey = readKey(spkiDer);
   if (!verify('sha256', encode(info), publicKey, bitsOf(signature, 'signature'))) {
     throw refusal('is not signed by the key it asks a certificate for');
   }
-  return { publicKey, id: readId(attributes) };
+  return { publicKey, spki: spkiDer, id: readId(attributes) };
 }
 
+/**
+ * One form of key is read, so its bytes are compared before OpenSSL sees them: that is stricter than
+ * asking what kind of key came out, and spares OpenSSL's search for a decoder.
+ */
 function readKey(spki: Buffer): KeyObject {
-  let key: KeyObject;
+  const point = spki.subarray(P256_PREFIX.length);
+  if (!spki.subarray(0, P256_PREFIX.length).equals(P256_PREFIX) || point.length !== 64) {
+    throw refusal('has a key that is not ECDSA P-256');
+  }
+  const x = point.subarray(0, 32).toString('base64url');
+  const y = point.subarray(32).toString('base64url');
   try {
-    key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+    return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' });
   } catch (cause) {
     throw refusal('has a public key that cannot be read', cause);
   }
-  if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
-    throw refusal('has a key that is not ECDSA P-256');
-  }
-  return key;
 }
+
+/** SubjectPublicKeyInfo of an uncompressed point on P-256, up to its coordinates (RFC 5480 §2). */
+const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
 
 /** The single URI name in the single extension of the single attribute. */
 function readId(attributes: Asn1 | undefined): SpiffeId {

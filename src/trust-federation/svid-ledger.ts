@@ -34,6 +34,10 @@ export class SvidLedger {
   readonly #options: SvidLedgerOptions;
   readonly #entries = new Map<string, LedgerEntry>();
   readonly #lineages = new Map<string, Set<string>>();
+  /** Successions of which a certificate was seen in use. */
+  readonly #heard = new Set<string>();
+  /** The newest certificate of each of the others. */
+  readonly #unheard = new Map<string, LedgerEntry>();
   /** Certificates that a process was seen to use. */
   readonly #served = new Set<string>();
   #incompleteUntilMs = 0;
@@ -51,11 +55,16 @@ export class SvidLedger {
     this.#options.onChange();
   }
 
-  /** A process has proven that it uses this one. */
-  served(sha256: string): void {
+  /** A process has proven that it uses this one; what a crash made us forget is known again. */
+  served(shown: Omit<LedgerEntry, 'issuedAtMs' | 'lineage'>): void {
+    const { sha256 } = shown;
+    if (this.#served.has(sha256)) return;
+    if (!this.#entries.has(sha256)) this.issued(shown, undefined);
     const entry = this.#entries.get(sha256);
-    if (entry === undefined || this.#served.has(sha256)) return;
+    if (entry === undefined) return;
     this.#served.add(sha256);
+    this.#heard.add(entry.lineage);
+    this.#unheard.delete(entry.lineage);
     for (const earlier of this.#lineages.get(entry.lineage) ?? []) {
       if (earlier === sha256) break;
       this.#remove(earlier);
@@ -63,8 +72,10 @@ export class SvidLedger {
     this.#options.onChange();
   }
 
-  wasServed(sha256: string): boolean {
-    return this.#served.has(sha256);
+  /** One certificate for each holder that may be alive and was not heard of. */
+  unheard(): LedgerEntry[] {
+    const nowMs = this.#options.now();
+    return [...this.#unheard.values()].filter(({ notAfterMs }) => notAfterMs > nowMs);
   }
 
   /** Unexpired, oldest first. */
@@ -121,6 +132,8 @@ export class SvidLedger {
     this.#entries.set(entry.sha256, entry);
     const line = this.#lineages.get(entry.lineage) ?? new Set();
     this.#lineages.set(entry.lineage, line.add(entry.sha256));
+    // The newest lives longest.
+    if (!this.#heard.has(entry.lineage)) this.#unheard.set(entry.lineage, entry);
   }
 
   #remove(sha256: string): void {
@@ -130,17 +143,22 @@ export class SvidLedger {
     this.#served.delete(sha256);
     const line = this.#lineages.get(entry.lineage);
     line?.delete(sha256);
-    if (line?.size === 0) this.#lineages.delete(entry.lineage);
+    if (line?.size === 0) {
+      this.#lineages.delete(entry.lineage);
+      this.#heard.delete(entry.lineage);
+      this.#unheard.delete(entry.lineage);
+    }
   }
 
   #makeRoom(): void {
     const { entriesMax } = this.#options;
-    if (this.#entries.size <= entriesMax) return;
-    // An expired one costs nothing; each look drops them all.
-    this.alive();
+    const nowMs = this.#options.now();
+    // The oldest goes first, which is most often the one that expires first; an expired one costs nothing.
     for (const [sha256, { notAfterMs }] of this.#entries) {
       if (this.#entries.size <= entriesMax) return;
-      this.#incompleteUntilMs = Math.max(this.#incompleteUntilMs, notAfterMs);
+      if (notAfterMs > nowMs) {
+        this.#incompleteUntilMs = Math.max(this.#incompleteUntilMs, notAfterMs);
+      }
       this.#remove(sha256);
     }
   }

@@ -25,16 +25,19 @@ describe('the ledger of certificates', () => {
     const entry = { sha256: sha(n), id: ID, root, notAfterMs: now + lifeMs };
     ledger.issued(entry, renews === undefined ? undefined : sha(renews));
   }
+  function serve(n: number, by = ledger, root = NEW): void {
+    by.served({ sha256: sha(n), id: ID, root, notAfterMs: now + 100 });
+  }
   const alive = (of = ledger): string[] => of.alive().map(({ sha256 }) => sha256);
 
   it('keeps the old certificate until its holder is seen with the next one', () => {
     issue(1, OLD);
-    ledger.served(sha(1));
+    serve(1);
     issue(2, NEW, 1);
     expect(alive()).to.deep.equal([sha(1), sha(2)]);
-    ledger.served(sha(1));
+    serve(1);
     expect(alive()).to.deep.equal([sha(1), sha(2)]);
-    ledger.served(sha(2));
+    serve(2);
     expect(alive()).to.deep.equal([sha(2)]);
   });
 
@@ -42,7 +45,7 @@ describe('the ledger of certificates', () => {
     issue(1, OLD);
     issue(2, OLD, 1);
     issue(3, NEW, 1);
-    ledger.served(sha(3));
+    serve(3);
     expect(alive()).to.deep.equal([sha(3)]);
   });
 
@@ -50,7 +53,7 @@ describe('the ledger of certificates', () => {
     issue(1, OLD);
     issue(2, OLD);
     issue(3, NEW, 1);
-    ledger.served(sha(3));
+    serve(3);
     expect(alive()).to.deep.equal([sha(2), sha(3)]);
   });
 
@@ -67,13 +70,35 @@ describe('the ledger of certificates', () => {
     expect(alive()).to.deep.equal([]);
   });
 
+  it('learns again of a certificate that a crash made it forget, from whoever shows it', () => {
+    serve(7, ledger, OLD);
+    expect(ledger.alive().map(({ sha256, root }) => [sha256, root])).to.deep.equal([[sha(7), OLD]]);
+    issue(8, NEW, 7);
+    serve(8);
+    expect(alive()).to.deep.equal([sha(8)]);
+  });
+
+  it('names the holders that were not heard of, each once, until they are or expire', () => {
+    const unheard = (): string[] => ledger.unheard().map(({ sha256 }) => sha256);
+    issue(1, OLD);
+    issue(2, OLD);
+    issue(3, NEW, 1);
+    expect(unheard()).to.deep.equal([sha(3), sha(2)]);
+    serve(3);
+    expect(unheard()).to.deep.equal([sha(2)]);
+    issue(4, NEW, 3);
+    expect(unheard()).to.deep.equal([sha(2)]);
+    now += 100;
+    expect(unheard()).to.deep.equal([]);
+  });
+
   it('survives a restart, successions included', () => {
     issue(1, OLD);
     issue(2, NEW, 1);
     const again = make();
     again.restore(ledger.serialise());
     expect(again.alive()).to.deep.equal(ledger.alive());
-    again.served(sha(2));
+    serve(2, again);
     expect(alive(again)).to.deep.equal([sha(2)]);
   });
 
