@@ -103,7 +103,6 @@ export class ClusterAuthority {
   readonly name = 'cluster-authority';
   readonly #options: ClusterAuthorityOptions;
   readonly #subject: AuthoritySubject;
-  readonly #observers = new Set<() => void>();
   #state: AuthorityState;
   #intermediate: Signer;
   #turn: Promise<unknown> = Promise.resolve();
@@ -179,12 +178,6 @@ export class ClusterAuthority {
   /** The root that signed this intermediate (SHA-256, hex); undefined for one that is not on record. */
   rootOf(issuerSha256: string): RootId | undefined {
     return this.#state.issuers.find(({ id }) => id === issuerSha256)?.root;
-  }
-
-  /** Called after each change of the slots or the intermediate; returns the way to stop. */
-  observe(observer: () => void): () => void {
-    this.#observers.add(observer);
-    return () => this.#observers.delete(observer);
   }
 
   /**
@@ -267,7 +260,6 @@ export class ClusterAuthority {
     await writeAuthority(dir, next);
     this.#state = next;
     this.#intermediate = intermediate;
-    for (const observer of [...this.#observers]) observer();
   }
 
   #root(): SigningRoot {
