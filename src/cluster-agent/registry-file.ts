@@ -27,6 +27,7 @@ export function formatRegistryFile(view: RegistryView): Uint8Array {
     key: '',
   }));
   return WatchResponse.encode({
+    afterRevision: 0n,
     revision: view.position?.revision ?? 0n,
     // What an earlier store had is not what this one has: after a start, ask for everything.
     storeId: remembers(view) ? '' : (view.position?.storeId ?? ''),

@@ -14,7 +14,10 @@ import { type ErrorCode, isMeshError, MeshError } from '../mesh/errors.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { RpcMethod } from '../runtime/rpc.ts';
 import { RpcChannel, type RpcTls } from '../runtime/rpc-client.ts';
-import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
+import {
+  RegistryDefinition,
+  type WatchResponse,
+} from '../wire/generated/isthmus/registry/v1/registry.ts';
 import {
   encodeRecordId,
   formatRecord,
@@ -131,6 +134,7 @@ export class RegistryClient {
     const abort = (): void => stop.abort();
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
+    let at = from;
     let silence = setTimeout(abort, FIRST_UPDATE_MS);
     this.#reader.restart();
     try {
@@ -143,8 +147,11 @@ export class RegistryClient {
       for await (const message of channel.serverStream(watch, request, stop.signal)) {
         clearTimeout(silence);
         silence = setTimeout(abort, SILENCE_MS_MAX);
+        requireNext(message, at);
         const update = this.#reader.read(message);
-        if (update !== undefined) yield update;
+        if (update === undefined) continue;
+        at = update.position;
+        yield update;
       }
       if (!signal.aborted) {
         throw new MeshError(
@@ -197,4 +204,14 @@ export class RegistryClient {
     this.#preferred = (this.#preferred + 1) % this.#options.addresses.length;
     this.close();
   }
+}
+
+/** Throws PROTOCOL_VIOLATION when a message before this one was lost, repeated or overtaken. */
+function requireNext(message: WatchResponse, at: WatchPosition | undefined): void {
+  const { storeId, afterRevision } = message;
+  if (afterRevision === 0n || at?.storeId !== storeId || at.revision === afterRevision) return;
+  throw new MeshError(
+    'PROTOCOL_VIOLATION',
+    `the registry sent what follows revision ${afterRevision}, this watch stands at ${at.revision}; resuming from there`,
+  );
 }

@@ -170,7 +170,7 @@ export class EtcdStore implements RegistryStore {
       if (signal.aborted) return;
       const create: IWatchRequest = {
         create_request: {
-          key: Buffer.from(prefix),
+          key: prefix === '' ? Buffer.of(0) : Buffer.from(prefix),
           range_end: prefixEnd(prefix),
           start_revision: String(afterRevision + 1n),
         },
@@ -310,8 +310,9 @@ function* revisionsOf({ events }: IWatchResponse): Generator<Revision> {
     yield { revision: BigInt(revision), events: changes };
 }
 
-/** The first key after every key with the prefix. Our prefixes end in "/". */
+/** The first key after every key with the prefix, which ends in "/"; etcd's word for none after "". */
 function prefixEnd(prefix: string): Buffer {
+  if (prefix === '') return Buffer.of(0);
   const end = Buffer.from(prefix);
   end[end.length - 1] = (end.at(-1) ?? 0) + 1;
   return end;

@@ -12,7 +12,7 @@ import type { ClusterName } from '../mesh/names.ts';
 import type * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
 import { encodeRecordId, type WatchPosition } from '../wire/registry-records.ts';
 import { sharedKey } from './keys.ts';
-import { REPLACE_ALL_PART_BYTES, RESUME_AHEAD_MS_MAX, WATCH_HEARTBEAT_MS } from './limits.ts';
+import { REPLACE_ALL_PART_BYTES, RESUME_AHEAD_MS_MAX } from './limits.ts';
 import type { Row } from './table.ts';
 import { sees, type TableChange } from './table.ts';
 import type { TableMirror, TableRevision } from './table-mirror.ts';
@@ -21,8 +21,8 @@ export interface Subscription {
   readonly mirror: TableMirror;
   readonly reader: ClusterName;
   readonly from: WatchPosition | undefined;
-  /** Whether the reader wants to be told regularly what it should hold. */
-  readonly heartbeats: boolean;
+  /** After how much quiet the reader is told what it should hold; undefined: it does not want to know. */
+  readonly heartbeatMs: number | undefined;
   /** It asked to resume, and is sent the whole table instead. */
   readonly onResync: () => void;
 }
@@ -32,7 +32,7 @@ export interface Subscription {
  * snapshot, and when the subscriber has seen more of this store than this process.
  */
 export async function* subscribe(
-  { mirror, reader, from, heartbeats, onResync }: Subscription,
+  { mirror, reader, from, heartbeatMs, onResync }: Subscription,
   signal: AbortSignal,
 ): AsyncGenerator<pb.WatchResponse, void> {
   let at = from;
@@ -63,24 +63,26 @@ export async function* subscribe(
       answered = true;
       continue;
     }
+    let afterRevision = at?.revision ?? 0n;
     for (const [i, { revision, changes }] of missed.entries()) {
       at = { storeId, revision };
       const seen = changes.flatMap(change => changeFor(reader, change));
       // What it may not see needs no message, but its position moves on.
       if (seen.length === 0 && i < missed.length - 1) continue;
-      yield { ...at, body: { $case: 'changes', value: { changes: seen } } };
+      yield { ...at, afterRevision, body: { $case: 'changes', value: { changes: seen } } };
+      afterRevision = revision;
       answered = true;
     }
     if (missed.length > 0 || at === undefined) continue;
     if (!answered) {
-      yield { ...at, body: { $case: 'changes', value: { changes: [] } } };
+      yield { ...at, afterRevision, body: { $case: 'changes', value: { changes: [] } } };
       answered = true;
       continue;
     }
-    await mirror.changed(signal, heartbeats ? WATCH_HEARTBEAT_MS : undefined);
-    if (heartbeats && !stopped() && mirror.revision === at.revision) {
+    await mirror.changed(signal, heartbeatMs);
+    if (heartbeatMs !== undefined && !stopped() && mirror.revision === at.revision) {
       const digest = mirror.table.digestFor(reader);
-      yield { ...at, body: { $case: 'heartbeat', value: { digest } } };
+      yield { ...at, afterRevision, body: { $case: 'heartbeat', value: { digest } } };
     }
   }
 }
@@ -110,7 +112,7 @@ function* wholeTable(at: WatchPosition, rows: readonly Row[]): Generator<pb.Watc
   for (const row of rows) {
     bytes += row.entry.value.length;
     if (bytes > REPLACE_ALL_PART_BYTES && part.records.length + part.intents.length > 0) {
-      yield { ...at, body: { $case: 'replaceAll', value: part } };
+      yield { ...at, afterRevision: 0n, body: { $case: 'replaceAll', value: part } };
       part = { records: [], intents: [], more: true };
       bytes = row.entry.value.length;
     }
@@ -118,7 +120,11 @@ function* wholeTable(at: WatchPosition, rows: readonly Row[]): Generator<pb.Watc
     if (stored.$case === 'put') part.records.push(stored.value);
     else part.intents.push(stored.value);
   }
-  yield { ...at, body: { $case: 'replaceAll', value: { ...part, more: false } } };
+  yield {
+    ...at,
+    afterRevision: 0n,
+    body: { $case: 'replaceAll', value: { ...part, more: false } },
+  };
 }
 
 /** None or one. */

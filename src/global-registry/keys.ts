@@ -71,7 +71,7 @@ export function sharedKey(key: string): string {
 
 /** Whether the key belongs into the copy that every registry process keeps. */
 export function isMirrored(key: string): boolean {
-  return !key.startsWith(TOKENS_PREFIX);
+  return key.startsWith(KEY_PREFIX) && !key.startsWith(TOKENS_PREFIX);
 }
 
 /** Undefined for a key that is not made here. */

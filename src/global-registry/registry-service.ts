@@ -24,6 +24,7 @@ import {
   PUBLISH_VISIBLE_MS_MAX,
   PUBLISHES_BURST_MAX,
   PUBLISHES_PER_SECOND_MAX,
+  WATCH_HEARTBEAT_MS,
 } from './limits.ts';
 import { memberOf, requireCurrent, stillMember } from './membership.ts';
 import type { RegistryMetrics } from './metrics.ts';
@@ -136,7 +137,8 @@ export function registryHandlers(
       const onResync = (): void => metrics.resyncs.inc();
       metrics.subscribers.inc();
       try {
-        const subscription = { mirror, reader, from, heartbeats, onResync };
+        const heartbeatMs = heartbeats ? WATCH_HEARTBEAT_MS : undefined;
+        const subscription = { mirror, reader, from, heartbeatMs, onResync };
         for await (const update of subscribe(subscription, context.signal)) {
           yield update;
           // Told that it has left, a cluster is told nothing more.

@@ -4,6 +4,7 @@
  * the names below.
  *
  * - durable: what `commit` and `grantLease` acknowledged survives a crash of the process.
+ * - dense: every revision after the first has an event; a watch of everything ("") sees all of them.
  * - atomic: a commit happens whole, at one revision, or not at all; readers never see part of one.
  * - conditional: a commit with expectations happens only if all of them hold at its revision.
  * - ordered: a watch yields revisions in ascending order.

@@ -3,9 +3,10 @@
  *
  * Each connection to the store begins with a snapshot that is compared with the copy, so whatever was
  * missed arrives as one ordinary change. While the store is away the copy stays: an outage must never
- * look like deletions. The watch is not believed to be complete: revisions that do not ascend end it,
- * and every few seconds the copy is compared with an index read from a quorum (mirror-check.ts). A
- * store that has gone back in time is not followed at all (rewind.ts).
+ * look like deletions. The watch is not believed to be complete. It covers the whole store, where every
+ * revision has an event, so one that does not follow the last ends it before it is shown to anyone; and
+ * every few seconds the copy is compared with an index read from a quorum (mirror-check.ts). A store
+ * that has gone back in time is not followed at all (rewind.ts).
  *
  * Records that cannot be read (someone else wrote to the store, or a newer version did) are reported and
  * left as they were.
@@ -31,6 +32,9 @@ import { checkMirror } from './mirror-check.ts';
 import { numberingOf, parseEpoch, rewindOf, type StoreMark } from './rewind.ts';
 import type { RegistryStore, Revision, Snapshot, StoreEvent } from './store.ts';
 import { RegistryTable, type Row, type TableChange } from './table.ts';
+
+/** The prefix of every key. */
+const EVERYTHING = '';
 
 export interface TableRevision {
   readonly revision: bigint;
@@ -166,7 +170,7 @@ export class TableMirror {
         {
           name: 'watch',
           run: async stop => {
-            for await (const revision of store.watch(KEY_PREFIX, snapshot.revision, stop)) {
+            for await (const revision of store.watch(EVERYTHING, snapshot.revision, stop)) {
               this.#continue(revision);
             }
           },
@@ -235,10 +239,11 @@ export class TableMirror {
 
   /** Throws REVISION_COMPACTED when the watch cannot be the continuation of this copy. */
   #continue({ revision, events }: Revision): void {
-    if (revision <= this.revision) {
+    if (revision !== this.revision + 1n) {
+      this.#options.metrics.repairs.inc();
       throw new MeshError(
         'REVISION_COMPACTED',
-        `the watch went back from revision ${this.revision} to ${revision}`,
+        `the watch went from revision ${this.revision} to ${revision}; reading the table again`,
       );
     }
     if (events.some(event => event.kind === 'put' && event.entry.key === EPOCH_KEY)) {

@@ -21,6 +21,10 @@ describe('the registry configuration', () => {
     expect(
       problems(withStore('store: { kind: etcd, endpoints: [127.0.0.1:2379, 127.0.0.1:2479] }')),
     ).to.equal('accepted');
+    const tls = 'tls: { ca: ca.pem, cert: a.pem, key: a.key }';
+    expect(
+      problems(withStore(`store: { kind: etcd, endpoints: [10.0.0.1:2379], ${tls} }`)),
+    ).to.equal('accepted');
   });
 
   for (const [store, expected] of [
@@ -28,6 +32,11 @@ describe('the registry configuration', () => {
     ['store: { kind: etcd, endpoints: [] }', 'store.endpoints: must name at least one endpoint'],
     ['store: { kind: embedded, endpoints: [127.0.0.1:1] }', 'store.endpoints: unknown key'],
     ['store: { kind: consul }', 'store.kind'],
+    ['store: { kind: etcd, endpoints: [10.0.0.1:2379] }', 'must have tls: etcd on another machine'],
+    [
+      'store: { kind: etcd, endpoints: [10.0.0.1:2379], tls: { ca: ca.pem } }',
+      'store.tls.cert: missing',
+    ],
   ] as const) {
     it(`refuses ${store}`, () => expect(problems(withStore(store))).to.include(expected));
   }

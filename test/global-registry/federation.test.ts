@@ -2,6 +2,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Notice } from '../../src/global-registry/client.ts';
+import { PUBLISHES_BURST_MAX } from '../../src/global-registry/limits.ts';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import { findFreeAddress } from '../../src/runtime/listen.ts';
 import type { RpcChannel } from '../../src/runtime/rpc-client.ts';
@@ -197,6 +198,21 @@ describe('a federation', function () {
       if (followed.length === 4) break;
     }
     expect(followed.at(-1)).to.equal('intent-set');
+  });
+
+  it('slows down a cluster that publishes without end, and no other', async () => {
+    const startedMs = Date.now();
+    const embedded = { kind: 'embedded' as const };
+    const still = await bed.start('still', embedded, 'registry.yaml', true, () => startedMs);
+    const east = bed.clientOf('east', still);
+    const publication = { puts: [], deletes: [{ kind: 'synced' as const }] };
+    const publishMany = (count: number): Promise<string[]> =>
+      Promise.all(Array.from({ length: count }, () => codeOf(east.publish(publication))));
+    for (let done = 0; done < PUBLISHES_BURST_MAX; done += 50) {
+      expect(new Set(await publishMany(50))).to.deep.equal(new Set(['ok']));
+    }
+    expect(await publishMany(1)).to.deep.equal(['LIMIT_EXCEEDED']);
+    expect(await codeOf(bed.clientOf('west', still).publish(publication))).to.equal('ok');
   });
 
   it('answers health checks of what it has, and of nothing else', async () => {

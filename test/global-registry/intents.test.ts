@@ -52,7 +52,7 @@ describe('intents in the table', () => {
     mirror,
     reader: 'east' as ClusterName,
     from: undefined,
-    heartbeats: false,
+    heartbeatMs: undefined,
     onResync: () => undefined,
   });
 

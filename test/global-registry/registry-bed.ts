@@ -58,12 +58,13 @@ export class RegistryBed {
     store: RegistryConfig['store'] = { kind: 'embedded' },
     configFile = 'registry.yaml',
     untilReady = true,
+    now: () => number = Date.now,
   ): Promise<Placed> {
     const stateDir = join(this.#dir, name);
     await this.writeCredentials(stateDir);
     const anyPort = { host: '127.0.0.1', port: 0 };
     const config = { clusterSet: CLUSTER_SET, listen: anyPort, admin: anyPort, stateDir, store };
-    const registry = await createRegistry(config, stateDir, log, configFile);
+    const registry = await createRegistry(config, stateDir, log, configFile, now);
     const stop = new AbortController();
     const settled = supervise(registry.tasks, stop.signal);
     const socketPath = join(stateDir, 'operator.sock');

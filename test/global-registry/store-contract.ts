@@ -157,6 +157,24 @@ export function storeContract(open: () => Promise<StoreUnderTest>): void {
     expect((await watching).map(seen => seen.revision)).to.deep.equal(committed);
   });
 
+  it('dense: a watch of everything sees every revision, each one more than the last', async () => {
+    const { revision } = await store.snapshot(prefix);
+    const { leaseId } = await store.grantLease(60_000);
+    await commit('a', '1', leaseId);
+    await store.commit({ puts: [], deletes: ['/none'] });
+    await store.commit({ puts: [{ key: '/elsewhere', value: Buffer.of(1) }], deletes: [] });
+    await commit('a', '1');
+    const last = await store.commit({ puts: [put('b', '2')], deletes: [`${prefix}a`] });
+    const seen: bigint[] = [];
+    for await (const part of store.watch('', revision, AbortSignal.timeout(15_000))) {
+      seen.push(part.revision);
+      if (part.revision === last) break;
+    }
+    expect(seen).to.deep.equal(
+      Array.from({ length: Number(last - revision) }, (_, i) => revision + BigInt(i + 1)),
+    );
+  });
+
   it('unique and resumable: watches resumed again and again yield every revision exactly once', async () => {
     const { revision } = await store.snapshot(prefix);
     const committed: bigint[] = [];

@@ -148,11 +148,13 @@ describe('a registry watch', () => {
   const replaceAll = (records: pb.StoredRecord[], more: boolean): pb.WatchResponse => ({
     revision: 9n,
     storeId: 's',
+    afterRevision: 0n,
     body: { $case: 'replaceAll', value: { records, intents: [], more } },
   });
   const changes: pb.WatchResponse = {
     revision: 9n,
     storeId: 's',
+    afterRevision: 0n,
     body: { $case: 'changes', value: { changes: [] } },
   };
   const noErrors = (error: unknown): void => {
@@ -195,6 +197,7 @@ describe('a registry watch', () => {
     const heartbeat = (value: bigint): pb.WatchResponse => ({
       revision: 9n,
       storeId: 's',
+      afterRevision: 0n,
       body: { $case: 'heartbeat', value: { digest: value } },
     });
     const update = reader.read(replaceAll([bad, good], false));

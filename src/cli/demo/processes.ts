@@ -135,7 +135,11 @@ export class ProcessSet {
  * Data-plane processes stand beside every workload, so they are kept small: a young generation that fits
  * what one request allocates, no helper threads, one malloc arena (docs/decisions/0008).
  */
-const DATA_PLANE_FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=0', '--max-old-space-size=128'];
+const DATA_PLANE_FLAGS = [
+  '--max-semi-space-size=1',
+  '--v8-pool-size=0',
+  '--max-old-space-size=128',
+];
 const DATA_PLANE_ENV = { UV_THREADPOOL_SIZE: '1', MALLOC_ARENA_MAX: '1' };
 
 /** A component as it is meant to be started, with its state in `stateDir`. */
