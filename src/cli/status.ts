@@ -8,6 +8,7 @@
 import type { Freshness } from '../mesh/cluster.ts';
 import { askAdmin, askAdminBody } from './admin-client.ts';
 import type { ClusterFleet, Fleet, GatewayMember, SidecarMember } from './fleet.ts';
+import { formatLiveness, gatherLiveness, type LivenessStatus } from './liveness-status.ts';
 import { formatClock, formatDuration, type Style, style, table } from './text.ts';
 
 export type State =
@@ -22,6 +23,8 @@ export interface StatusReport {
   readonly registry: { readonly state: State; readonly store?: string; readonly revision?: string };
   readonly clusters: readonly ClusterStatus[];
   readonly proxies: readonly ProxyStatus[];
+  /** How the agents that answer judge each other's clusters. */
+  readonly liveness: readonly LivenessStatus[];
   /** Configured clusters none of whose processes run and of which nobody has heard. */
   readonly notRunning: readonly string[];
 }
@@ -65,13 +68,17 @@ export async function gatherStatus(fleet: Fleet, nowMs: number): Promise<StatusR
   const running = views.filter(view => view.reachable || known.has(view.fleet.name));
   const clusters = running.map(view => clusterStatus(view, running));
   const proxies = running.flatMap(view => view.proxies);
+  const liveness = running.flatMap(view => view.liveness);
   const states = [registry.state, ...clusters.map(c => c.state), ...proxies.map(p => p.state)];
   return {
     observedAtMs: nowMs,
-    current: states.every(state => state.kind === 'current'),
+    current:
+      states.every(state => state.kind === 'current') &&
+      liveness.every(({ verdict }) => verdict === 'serving'),
     registry,
     clusters,
     proxies,
+    liveness,
     notRunning: views.filter(view => !running.includes(view)).map(view => view.fleet.name),
   };
 }
@@ -83,6 +90,7 @@ interface ClusterView {
   readonly registryLink: LinkAnswer | undefined;
   readonly clusters: readonly ClusterAnswer[];
   readonly proxies: readonly ProxyStatus[];
+  readonly liveness: readonly LivenessStatus[];
 }
 
 async function gatherRegistry(fleet: Fleet): Promise<StatusReport['registry']> {
@@ -96,9 +104,10 @@ async function gatherRegistry(fleet: Fleet): Promise<StatusReport['registry']> {
 }
 
 async function gatherCluster(fleet: ClusterFleet): Promise<ClusterView> {
-  const [registryLink, clusters, proxies] = await Promise.all([
+  const [registryLink, clusters, liveness, proxies] = await Promise.all([
     askAdminBody<LinkAnswer>(fleet.agent.admin, '/debug/registry'),
     askAdminBody<ClusterAnswer[]>(fleet.agent.admin, '/debug/clusters'),
+    gatherLiveness(fleet),
     Promise.all([fleet.gateway, ...fleet.sidecars].map(member => gatherProxy(member))),
   ]);
   return {
@@ -106,6 +115,7 @@ async function gatherCluster(fleet: ClusterFleet): Promise<ClusterView> {
     reachable: registryLink !== undefined || proxies.some(proxy => proxy.state.kind !== 'down'),
     registryLink,
     clusters: clusters ?? [],
+    liveness,
     proxies,
   };
 }
@@ -192,6 +202,7 @@ export function formatStatus(report: StatusReport): string {
         formatState(cluster.state, observedAtMs),
       ]),
     ),
+    ...(report.liveness.length === 0 ? [] : [formatLiveness(report.liveness, observedAtMs)]),
     table(
       ['PROXY', 'KIND', 'IDENTITY EXPIRES', 'LAST UPDATE', 'CONTROL PLANE'],
       report.proxies.map(proxy => [

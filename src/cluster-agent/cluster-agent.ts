@@ -394,7 +394,7 @@ export async function createClusterAgent(options: AgentOptions): Promise<Cluster
     addresses,
     bundleAddress,
     tasks: [
-      { name: 'admin', run: signal => admin.run(signal) },
+      { name: 'admin', isLast: true, run: signal => admin.run(signal) },
       authority,
       identity,
       membership.identity,

@@ -119,7 +119,7 @@ export async function assembleGateway(parts: {
       { name: 'agent-link', run: signal => link.run(signal) },
       { name: 'listener', run: signal => listener.run(signal) },
       prober,
-      { name: 'admin', run: signal => admin.run(signal) },
+      { name: 'admin', isLast: true, run: signal => admin.run(signal) },
     ],
     address,
     admin: adminAddress,

@@ -176,7 +176,7 @@ export async function createRegistry(
       { name: 'mirror', run: signal => mirror.run(signal) },
       revocations,
       position,
-      { name: 'admin', run: signal => admin.run(signal) },
+      { name: 'admin', isLast: true, run: signal => admin.run(signal) },
       operator,
     ],
   };

@@ -9,26 +9,32 @@ import { setMaxListeners } from 'node:events';
 
 export interface Task {
   readonly name: string;
+  /** Stopped when the others have settled: what says how a stop is getting on has to outlive it. */
+  readonly isLast?: boolean;
   run(signal: AbortSignal): Promise<void>;
 }
 
 /** Resolves once `signal` aborts and every task has settled; rejects with the first failure. */
 export async function supervise(tasks: readonly Task[], signal: AbortSignal): Promise<void> {
   const stop = new AbortController();
+  const stopLast = new AbortController();
   // Each task listens, some in several places: more than ten is no leak.
-  setMaxListeners(0, stop.signal);
+  setMaxListeners(0, stop.signal, stopLast.signal);
   const abort = (): void => stop.abort();
   signal.addEventListener('abort', abort, { once: true });
   if (signal.aborted) abort();
   let failure: { readonly error: unknown } | undefined;
-  await Promise.all(
-    tasks.map(task =>
-      task.run(stop.signal).catch((error: unknown) => {
-        failure ??= { error };
-        stop.abort();
-      }),
-    ),
-  );
+  const run = (task: Task, until: AbortSignal): Promise<void> =>
+    task.run(until).catch((error: unknown) => {
+      failure ??= { error };
+      stop.abort();
+      stopLast.abort();
+    });
+  const last = tasks.filter(task => task.isLast === true);
+  const lastOnes = Promise.all(last.map(task => run(task, stopLast.signal)));
+  await Promise.all(tasks.filter(task => !last.includes(task)).map(task => run(task, stop.signal)));
+  stopLast.abort();
+  await lastOnes;
   signal.removeEventListener('abort', abort);
   if (failure !== undefined) throw failure.error;
 }

@@ -235,7 +235,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
       prober,
       { name: 'tunnel', run: signal => pool.run(signal) },
       ...(workloadApi === undefined ? [] : [workloadApi]),
-      { name: 'admin', run: signal => admin.run(signal) },
+      { name: 'admin', isLast: true, run: signal => admin.run(signal) },
     ],
   };
 }

@@ -24,6 +24,19 @@ describe('a supervisor', () => {
     expect(ended).to.deep.equal(['quick', 'slow']);
   });
 
+  it('aborts what is to be last only when the others have settled, or one has failed', async () => {
+    const ended: string[] = [];
+    const stop = new AbortController();
+    const last = { ...task('last', ended), isLast: true };
+    const running = supervise([last, task('slow', ended, 50)], stop.signal);
+    stop.abort();
+    await running;
+    expect(ended).to.deep.equal(['slow', 'last']);
+    const failing: Task = { name: 'failing', run: () => Promise.reject(new Error('no')) };
+    const failed = supervise([last, failing], new AbortController().signal);
+    expect(await failed.catch((error: unknown) => error)).to.have.property('message', 'no');
+  });
+
   it('aborts the others when one task fails, and rejects with its error after they settled', async () => {
     const ended: string[] = [];
     const failing: Task = { name: 'failing', run: () => Promise.reject(new Error('cannot go on')) };

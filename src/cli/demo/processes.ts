@@ -31,6 +31,7 @@ const BIN = fileURLToPath(new URL('../../../../bin/isthmus.js', import.meta.url)
 const READY_WITHIN_MS = 20_000;
 const POLL_MS = 40;
 const STOP_WITHIN_MS = 5_000;
+const DRAIN_WITHIN_MS = 15_000;
 const LOG_TAIL_LINES = 8;
 
 export class ProcessSet {
@@ -68,6 +69,13 @@ export class ProcessSet {
     const child = this.#running.get(name);
     if (child === undefined) throw new Error(`process "${name}" is not running`);
     await this.#end(name, child, 'SIGKILL');
+  }
+
+  /** SIGTERM, and as long as it takes to drain. */
+  async stop(name: string): Promise<void> {
+    const child = this.#running.get(name);
+    if (child === undefined) throw new Error(`process "${name}" is not running`);
+    await this.#end(name, child, 'SIGTERM', DRAIN_WITHIN_MS);
   }
 
   /** Asks everyone to stop, newest first; ends whoever does not within 5 s. */
@@ -113,11 +121,16 @@ export class ProcessSet {
     );
   }
 
-  #end(name: string, child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  #end(
+    name: string,
+    child: ChildProcess,
+    signal: NodeJS.Signals,
+    withinMs = STOP_WITHIN_MS,
+  ): Promise<void> {
     this.#running.delete(name);
     if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
     return new Promise(resolve => {
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
+      const timer = setTimeout(() => child.kill('SIGKILL'), withinMs);
       child.once('exit', () => {
         clearTimeout(timer);
         resolve();

@@ -87,8 +87,10 @@ export class SessionPool {
     const held = this.#slots.get(key);
     if (held !== undefined) {
       const opened = await openOn(held, authority, signal);
-      // A session may die between two calls; finding out costs the call nothing but this.
       if (opened.outcome.kind === 'open' || opened.outcome.cause !== 'lost') return opened;
+      // Whoever would connect there again would wait once more.
+      if (held.ready?.isSilent === true) return opened;
+      // A session may die between two calls; finding out costs the call nothing but this.
       this.#retire(key, held);
     }
     return openOn(this.#slots.get(key) ?? this.#connect(key, target), authority, signal);

@@ -1,12 +1,13 @@
 /**
  * Step 3: checkout runs in both clusters. East serves its own until its checkout is killed; then west
- * does, and when east's is back they come home.
+ * does, and when east's is back they come home. Then the failures that say nothing (silence.ts).
  */
 
 import { formatDuration } from '../../text.ts';
 import { SteadyLoad } from '../load.ts';
 import type { Narrator } from '../narrator.ts';
 import { applicationName, clustersetUrl, sidecarOf, type World } from '../world.ts';
+import { tellSilence } from './silence.ts';
 
 const REQUESTS_PER_SECOND = 200;
 const MOVED_WITHIN_MS = 10_000;
@@ -98,4 +99,5 @@ export async function tellLocality(world: World, narrator: Narrator): Promise<vo
   } finally {
     await load.stop();
   }
+  await tellSilence(world, narrator);
 }
