@@ -48,7 +48,7 @@ async function main(): Promise<number> {
   }
 }
 
-function parse(): (signal: AbortSignal) => Promise<number> {
+function parse(): (signal: AbortSignal) => Promise<boolean> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {

@@ -46,11 +46,12 @@ export class Load {
   /** The first outcome that matches, of those there are and those to come; undefined at the deadline. */
   async first(match: (o: Outcome) => boolean, withinMs: number): Promise<Outcome | undefined> {
     const deadline = performance.now() + withinMs;
-    for (let seen = 0; performance.now() < deadline; await sleep(TICK_MS)) {
+    for (let seen = 0; performance.now() < deadline; ) {
       for (; seen < this.outcomes.length; seen++) {
         const outcome = this.outcomes[seen];
         if (outcome !== undefined && match(outcome)) return outcome;
       }
+      await sleep(TICK_MS);
     }
     return undefined;
   }
