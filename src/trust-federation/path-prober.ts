@@ -188,11 +188,12 @@ export class PathProber {
       const done = (): void => {
         clearTimeout(timer);
         stop.signal.removeEventListener('abort', done);
+        stopListening?.();
         resolve();
       };
       const timer = setTimeout(done, ms);
       stop.signal.addEventListener('abort', done, { once: true });
-      if (connection?.isOpen === true) connection.onClose(done);
+      const stopListening = connection?.isOpen === true ? connection.onClose(done) : undefined;
     });
   }
 

@@ -106,8 +106,10 @@ export class ProbeConnection {
     return !this.#socket.destroyed;
   }
 
-  onClose(listener: () => void): void {
+  /** Returns how to stop listening. */
+  onClose(listener: () => void): () => void {
     this.#socket.once('close', listener);
+    return () => this.#socket.off('close', listener);
   }
 
   close(): void {

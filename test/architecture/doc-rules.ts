@@ -62,3 +62,24 @@ function metricsDeclaredIn(file: SourceFile): string[] {
   visit(ts.createSourceFile(file.path, file.text, ts.ScriptTarget.Latest));
   return names;
 }
+
+/** `docs/failure-modes.md`: each row of its tables ends in a test's file and title, both of which exist. */
+export function failureModeGaps(
+  page: string,
+  read: (path: string) => string | undefined,
+): string[] {
+  const rows = page
+    .split('\n')
+    .filter(
+      line => line.startsWith('|') && !/^\|[-|]+\|$/.test(line) && !line.includes('shown by'),
+    );
+  return rows.flatMap(row => {
+    const cells = row.slice(1, -1).split('|');
+    const [failure = '', , shownBy = ''] = cells.map(cell => cell.trim());
+    const [, path, title] = /^`([^`]+)`: (.+)$/.exec(shownBy) ?? [];
+    if (path === undefined || title === undefined) return [`${failure}: names no test`];
+    const source = read(path);
+    if (source === undefined) return [`${failure}: no file ${path}`];
+    return source.includes(`it('${title}'`) ? [] : [`${failure}: ${path} has no "${title}"`];
+  });
+}
