@@ -25,7 +25,8 @@ await mocha('tests', ['dist/test/**/*.test.js']);
 await mocha(
   'tests of the data path on public sockets',
   [
-    'dist/test/{sidecar,east-west-gateway,mesh-in-a-process}/**/*.test.js',
+    'dist/test/{sidecar,east-west-gateway}/**/*.test.js',
+    'dist/test/mesh-in-a-process/mesh.test.js',
     'dist/test/runtime/socket*.test.js',
   ],
   { ISTHMUS_SOCKETS: 'public' },
