@@ -5,15 +5,7 @@ import { messageOf } from '../src/mesh/errors.ts';
 import { runInOwnNetwork } from './namespace.ts';
 import { registrySoak } from './registry/soak.ts';
 import { rotationSoak } from './rotation/soak.ts';
-
-export interface SoakOptions {
-  readonly quick: boolean;
-  /** The last line of output is one JSON object. */
-  readonly json: boolean;
-}
-
-/** True when everything held. Ends early, with everything it started, on abort. */
-export type Soak = (options: SoakOptions, signal: AbortSignal) => Promise<boolean>;
+import type { Soak, SoakOptions } from './soak.ts';
 
 const SOAKS: Readonly<Record<string, Soak>> = {
   registry: registrySoak,

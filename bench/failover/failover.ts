@@ -6,7 +6,7 @@
  * request that goes the old way again.
  */
 
-import { applicationName } from '../../src/cli/demo/world.ts';
+import { applicationName } from '../../src/cli/demo/application.ts';
 import { findSidecar } from '../../src/cli/fleet.ts';
 import { sleep } from '../../src/runtime/supervise.ts';
 import { type Fault, pathFaults, serviceFaults } from './faults.ts';

@@ -1,7 +1,7 @@
 /** What is done to the mesh, how it is undone, and how the caller's sidecar shows that it has noticed. */
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { applicationName } from '../../src/cli/demo/world.ts';
+import { applicationName } from '../../src/cli/demo/application.ts';
 import { findSidecar, type GatewayMember } from '../../src/cli/fleet.ts';
 import { formatAddress } from '../../src/mesh/address.ts';
 import { closeServer, listen } from '../../src/runtime/listen.ts';

@@ -8,14 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { askAdminBody } from '../../src/cli/admin-client.ts';
-import {
-  accepting,
-  componentProcess,
-  ProcessSet,
-  type ProcessSpec,
-} from '../../src/cli/demo/processes.ts';
+import { applicationProcess } from '../../src/cli/demo/application.ts';
+import { componentProcess, ProcessSet, type ProcessSpec } from '../../src/cli/demo/processes.ts';
 import { enrolProxies, provisionClusterSet, shareServices } from '../../src/cli/demo/provision.ts';
-import { applicationName } from '../../src/cli/demo/world.ts';
 import { enrolProxy } from '../../src/cli/enrol.ts';
 import { type Fleet, findSidecar, type GatewayMember, readFleet } from '../../src/cli/fleet.ts';
 import { formatAddress, type SocketAddress } from '../../src/mesh/address.ts';
@@ -26,7 +21,6 @@ import { relocate } from '../../test/support/relocate.ts';
 export const SERVICE_HOST = 'checkout.shop.svc.clusterset.local';
 export const CALLER = 'east/web';
 const CLUSTERS = fileURLToPath(new URL('../../../clusters', import.meta.url));
-const WORKLOAD = fileURLToPath(new URL('../../src/cli/demo/workload.js', import.meta.url));
 
 export interface World {
   readonly fleet: Fleet;
@@ -83,14 +77,7 @@ export async function startWorld(): Promise<World> {
     });
     const sidecars = fleet.clusters.flatMap(cluster => cluster.sidecars);
     await processes.start(
-      ...sidecars.flatMap(sidecar =>
-        sidecar.applications.slice(0, 1).map(address => ({
-          name: applicationName(sidecar),
-          command: process.execPath,
-          args: [WORKLOAD, sidecar.workload, address.host, String(address.port)],
-          waitingFor: accepting(address),
-        })),
-      ),
+      ...sidecars.map(applicationProcess),
       ...fleet.clusters.map(({ gateway }) => component(gateway)),
       component(second),
       ...sidecars.map(component),

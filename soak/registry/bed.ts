@@ -6,14 +6,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import {
-  accepting,
-  adminReady,
-  componentProcess,
-  ProcessSet,
-  type ProcessSpec,
-} from '../../src/cli/demo/processes.ts';
+import { applicationProcess } from '../../src/cli/demo/application.ts';
+import { adminReady, componentProcess, ProcessSet } from '../../src/cli/demo/processes.ts';
 import { enrolProxies } from '../../src/cli/demo/provision.ts';
 import { type Fleet, readFleet, type SidecarMember } from '../../src/cli/fleet.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
@@ -61,7 +55,6 @@ export interface Bed {
   close(): Promise<void>;
 }
 
-const WORKLOAD = fileURLToPath(new URL('../../src/cli/demo/workload.js', import.meta.url));
 const WEST = parseClusterName('west');
 const EAST = parseClusterName('east');
 
@@ -189,18 +182,7 @@ async function startProcesses(
   await enrolProxies(fleet, stateDir);
   const proxies = fleet.clusters.flatMap(({ gateway, sidecars }) => [gateway, ...sidecars]);
   await processes.start(
-    ...fleet.clusters.flatMap(({ sidecars }) => sidecars).map(application),
+    ...fleet.clusters.flatMap(({ sidecars }) => sidecars).map(applicationProcess),
     ...proxies.map(proxy => componentProcess(proxy, stateDir(proxy.name))),
   );
-}
-
-function application(sidecar: SidecarMember): ProcessSpec {
-  const [address] = sidecar.applications;
-  if (address === undefined) throw new Error(`${sidecar.name} names no application`);
-  return {
-    name: `${sidecar.name}/app`,
-    command: process.execPath,
-    args: [WORKLOAD, sidecar.workload, address.host, String(address.port)],
-    waitingFor: accepting(address),
-  };
 }

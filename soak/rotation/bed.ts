@@ -4,12 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  accepting,
-  componentProcess,
-  ProcessSet,
-  type ProcessSpec,
-} from '../../src/cli/demo/processes.ts';
+import { applicationProcess } from '../../src/cli/demo/application.ts';
+import { accepting, componentProcess, ProcessSet } from '../../src/cli/demo/processes.ts';
 import { enrolProxies, provisionClusterSet } from '../../src/cli/demo/provision.ts';
 import {
   type Fleet,
@@ -31,7 +27,6 @@ export interface Bed {
   close(): Promise<void>;
 }
 
-const WORKLOAD = fileURLToPath(new URL('../../src/cli/demo/workload.js', import.meta.url));
 const ECHO = fileURLToPath(new URL('./echo-main.js', import.meta.url));
 
 export async function startBed(): Promise<Bed> {
@@ -55,7 +50,7 @@ export async function startBed(): Promise<Bed> {
     const sidecars = fleet.clusters.flatMap(cluster => cluster.sidecars);
     const proxies = [...fleet.clusters.map(({ gateway }) => gateway), ...sidecars];
     await processes.start(
-      ...sidecars.map(application),
+      ...sidecars.map(applicationProcess),
       {
         name: 'west/payments/echo',
         command: process.execPath,
@@ -70,15 +65,4 @@ export async function startBed(): Promise<Bed> {
     await close();
     throw error;
   }
-}
-
-function application(sidecar: SidecarMember): ProcessSpec {
-  const [address] = sidecar.applications;
-  if (address === undefined) throw new Error(`${sidecar.name} names no application`);
-  return {
-    name: `${sidecar.name}/app`,
-    command: process.execPath,
-    args: [WORKLOAD, sidecar.workload, address.host, String(address.port)],
-    waitingFor: accepting(address),
-  };
 }

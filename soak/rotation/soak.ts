@@ -8,7 +8,7 @@ import type { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { sleep } from '../../src/runtime/supervise.ts';
 import { AgentOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/agent.ts';
 import type { RolloverProgress } from '../../src/wire/generated/isthmus/operator/v1/rollover.ts';
-import type { SoakOptions } from '../main.ts';
+import type { SoakOptions } from '../soak.ts';
 import { type Bed, startBed } from './bed.ts';
 import { holdersOf, RotationCounter } from './certificates.ts';
 import { SVID_TTL } from './configuration.ts';
@@ -27,9 +27,7 @@ const FORGOTTEN_WITHIN_MS = 5_000;
 type Say = (line: string) => void;
 
 export async function rotationSoak(options: SoakOptions, signal: AbortSignal): Promise<boolean> {
-  const say: Say = line => {
-    if (!options.json) process.stdout.write(`${line}\n`);
-  };
+  const say: Say = line => void process.stdout.write(`${line}\n`);
   const bed = await startBed();
   const done = new AbortController();
   const either = AbortSignal.any([signal, done.signal]);

@@ -8,14 +8,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { formatAddress } from '../../mesh/address.ts';
 import { aborted } from '../../runtime/supervise.ts';
-import { type Fleet, type FleetMember, readFleet, type SidecarMember } from '../fleet.ts';
+import { type Fleet, type FleetMember, readFleet } from '../fleet.ts';
 import { style } from '../text.ts';
+import { applicationProcess } from './application.ts';
 import { describeEtcd, withEtcdStore } from './etcd.ts';
 import { Narrator, type StepReport } from './narrator.ts';
-import { accepting, componentProcess, ProcessSet, type ProcessSpec } from './processes.ts';
+import { componentProcess, ProcessSet, type ProcessSpec } from './processes.ts';
 import { enrolProxies, provisionClusterSet, shareServices } from './provision.ts';
 import { tellCallByName } from './story/call-by-name.ts';
 import { tellControlPlaneLoss } from './story/control-plane-loss.ts';
@@ -23,7 +23,7 @@ import { tellLocality } from './story/locality.ts';
 import { tellRefusals } from './story/refusals.ts';
 import { tellRollover } from './story/rollover.ts';
 import { tellTrust } from './story/trust.ts';
-import { applicationName, type World } from './world.ts';
+import type { World } from './world.ts';
 
 export interface DemoOptions {
   readonly check?: boolean;
@@ -35,7 +35,6 @@ export interface DemoOptions {
   readonly configDir: string;
 }
 
-const WORKLOAD = fileURLToPath(new URL('./workload.js', import.meta.url));
 type Step = readonly [title: string, tell: (world: World, narrator: Narrator) => Promise<void>];
 const ROLLOVER: Step = ["Trust: a cluster's root is replaced under traffic", tellRollover];
 
@@ -150,7 +149,10 @@ async function startFleet(
   await enrolProxies(fleet, stateDir);
   const proxies = fleet.clusters.flatMap(cluster => [cluster.gateway, ...cluster.sidecars]);
   const sidecars = fleet.clusters.flatMap(cluster => cluster.sidecars);
-  await processes.start(...sidecars.map(application), ...proxies.map(proxy => component(proxy)));
+  await processes.start(
+    ...sidecars.map(applicationProcess),
+    ...proxies.map(proxy => component(proxy)),
+  );
   narrator.say(
     `   ${fleet.clusters.length} gateways, ${sidecars.length} workloads each beside its sidecar ready`,
   );
@@ -161,17 +163,6 @@ async function startFleet(
     ),
   );
   return { fleet, processes, stateDir };
-}
-
-function application(sidecar: SidecarMember): ProcessSpec {
-  const [address] = sidecar.applications;
-  if (address === undefined) throw new Error(`${sidecar.name} names no application`);
-  return {
-    name: applicationName(sidecar),
-    command: process.execPath,
-    args: [WORKLOAD, sidecar.workload, address.host, String(address.port)],
-    waitingFor: accepting(address),
-  };
 }
 
 function commandsToTry(options: DemoOptions): string {

@@ -30,11 +30,6 @@ export function sidecarOf(world: World, name: string): SidecarMember {
   return findSidecar(world.fleet, name);
 }
 
-/** The name under which a sidecar's application process runs. */
-export function applicationName(sidecar: SidecarMember): string {
-  return `${sidecar.name}/app`;
-}
-
 /** `http://<service>.shop.svc.clusterset.local/`. */
 export function clustersetUrl(service: string): string {
   return `http://${service}.shop.svc.clusterset.local/`;

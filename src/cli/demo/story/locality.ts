@@ -4,9 +4,10 @@
  */
 
 import { formatDuration } from '../../text.ts';
+import { applicationName } from '../application.ts';
 import { SteadyLoad } from '../load.ts';
 import type { Narrator } from '../narrator.ts';
-import { applicationName, clustersetUrl, sidecarOf, type World } from '../world.ts';
+import { clustersetUrl, sidecarOf, type World } from '../world.ts';
 import { tellSilence } from './silence.ts';
 
 const REQUESTS_PER_SECOND = 200;
