@@ -8,7 +8,8 @@
  * consecutive_local_origin_failure, and time brings it back.
  *
  * Flapping is damped: what goes out again soon after it was let back stays out for half a minute, and twice
- * as long each further time. What is let back gets its share little by little.
+ * as long each further time. Its first arrival is no return: what is called before it is up and then
+ * restarts has failed once. What is let back gets its share little by little.
  */
 
 /** From a failure to the first trial; each trial that fails doubles it. */
@@ -28,22 +29,33 @@ export const SLOW_START_MS = 10_000;
 const SLOW_START_FIRST = 0.1;
 
 export type Reachability =
-  | { readonly kind: 'in'; readonly sinceMs: number; readonly flaps: number }
+  | {
+      readonly kind: 'in';
+      /** Of its return; `-Infinity` for what has never been away. */
+      readonly sinceMs: number;
+      readonly flaps: number;
+      readonly wasReached: boolean;
+    }
   | {
       readonly kind: 'out';
       readonly sinceMs: number;
       readonly flaps: number;
+      /** Ever: what never was has yet to arrive. */
+      readonly wasReached: boolean;
       readonly failedTrials: number;
       /** A trial before this would say nothing new. */
       readonly trialMs: number;
     };
 
-/** Never failed. */
-export const REACHABLE: Reachability = {
+/** Taken for reachable until it is tried. */
+export const UNTRIED: Reachability = {
   kind: 'in',
   sinceMs: Number.NEGATIVE_INFINITY,
   flaps: 0,
+  wasReached: false,
 };
+
+const ARRIVED: Reachability = { ...UNTRIED, wasReached: true };
 
 /** `jitter` is 0 to 1, drawn by the caller. */
 export function nextReachability(
@@ -52,17 +64,21 @@ export function nextReachability(
   nowMs: number,
   jitter: number,
 ): Reachability {
+  const { wasReached } = state;
   if (state.kind === 'in') {
-    if (event === 'reached') return state;
+    if (event === 'reached') return wasReached ? state : ARRIVED;
     const flaps = nowMs - state.sinceMs < FLAP_MS ? state.flaps + 1 : 0;
     const waitMs = flaps === 0 ? TRIAL_FIRST_MS : doubled(FLAP_MS, flaps - 1, FLAP_OUT_MAX_MS);
     // A flapping one stays out for at least its time: there the jitter is added.
     const jittered = flaps === 0 ? lessJitter(waitMs, jitter) : waitMs * (1 + JITTER * jitter);
-    return { kind: 'out', sinceMs: nowMs, flaps, failedTrials: 0, trialMs: nowMs + jittered };
+    const trialMs = nowMs + jittered;
+    return { kind: 'out', sinceMs: nowMs, flaps, wasReached, failedTrials: 0, trialMs };
   }
   // Calls that were on their way when it went out have nothing new to say.
   if (nowMs < state.trialMs) return state;
-  if (event === 'reached') return { kind: 'in', sinceMs: nowMs, flaps: state.flaps };
+  if (event === 'reached') {
+    return wasReached ? { kind: 'in', sinceMs: nowMs, flaps: state.flaps, wasReached } : ARRIVED;
+  }
   const failedTrials = state.failedTrials + 1;
   const waitMs = lessJitter(doubled(TRIAL_FIRST_MS, failedTrials, TRIAL_MAX_MS), jitter);
   return { ...state, failedTrials, trialMs: nowMs + waitMs };

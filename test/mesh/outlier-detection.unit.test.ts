@@ -8,15 +8,15 @@ import {
   mayEject,
   nextAnswers,
   nextReachability,
-  REACHABLE,
   type Reachability,
   SLOW_START_MS,
   slowStart,
   TRIAL_FIRST_MS,
+  UNTRIED,
 } from '../../src/mesh/outlier-detection.ts';
 
 /** Events at times, `f`ailed or `r`eached: `f0 r1000`. */
-function after(events: string, jitter = 0, from: Reachability = REACHABLE): Reachability {
+function after(events: string, jitter = 0, from: Reachability = UNTRIED): Reachability {
   return events.split(' ').reduce((state, each) => {
     const event = each.startsWith('f') ? 'failed' : 'reached';
     return nextReachability(state, event, Number(each.slice(1)), jitter);
@@ -35,7 +35,7 @@ describe('what cannot be reached', () => {
   });
 
   it('comes back with a trial that succeeds, not with time', () => {
-    expect(after('f0 r1000')).to.deep.equal({ kind: 'in', sinceMs: 1_000, flaps: 0 });
+    expect(after('r0 f1 r1001')).to.include({ kind: 'in', sinceMs: 1_001, flaps: 0 });
     expect(after('f0 f1000')).to.include({ kind: 'out', sinceMs: 0 });
   });
 
@@ -54,11 +54,17 @@ describe('what cannot be reached', () => {
   });
 
   it('changes nothing while it stays reachable', () => {
-    expect(nextReachability(REACHABLE, 'reached', 10, 0)).to.equal(REACHABLE);
+    const reached = nextReachability(UNTRIED, 'reached', 10, 0);
+    expect(nextReachability(reached, 'reached', 20, 0)).to.equal(reached);
+  });
+
+  it('has not come back when it is reached for the first time: going out then is no flapping', () => {
+    expect(trialIn(after('f0 r1000 f2000'), 2_000)).to.equal(TRIAL_FIRST_MS);
+    expect(trialIn(after('f0 r1000 f2000 r3000 f4000'), 4_000)).to.equal(FLAP_MS);
   });
 
   it('stays out for half a minute when it goes out again within one, then twice as long', () => {
-    const again = after('f0 r1000 f2000');
+    const again = after('r0 f0 r1000 f2000');
     expect(trialIn(again, 2_000)).to.equal(FLAP_MS);
     expect(after('r31999', 0, again).kind).to.equal('out');
     expect(after('r32000', 0, again).kind).to.equal('in');
@@ -66,11 +72,11 @@ describe('what cannot be reached', () => {
   });
 
   it('is forgiven its flapping after half a minute in service', () => {
-    expect(trialIn(after('f0 r1000 f31000'), 31_000)).to.equal(TRIAL_FIRST_MS);
+    expect(trialIn(after('r0 f0 r1000 f31000'), 31_000)).to.equal(TRIAL_FIRST_MS);
   });
 
   it('changes at most twice a minute however fast it flaps', () => {
-    let state: Reachability = REACHABLE;
+    let state: Reachability = UNTRIED;
     let changes = 0;
     for (let nowMs = 0; nowMs < 600_000; nowMs += 250) {
       const isUp = Math.floor(nowMs / 5_000) % 2 === 1;
@@ -83,7 +89,7 @@ describe('what cannot be reached', () => {
 
   it('is tried up to a fifth earlier by jitter, and let back later when it flaps', () => {
     expect(trialIn(after('f0', 1), 0)).to.equal(800);
-    expect(trialIn(after('f0 r1000 f2000', 1), 2_000)).to.equal(1.2 * FLAP_MS);
+    expect(trialIn(after('r0 f0 r1000 f2000', 1), 2_000)).to.equal(1.2 * FLAP_MS);
   });
 });
 

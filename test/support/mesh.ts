@@ -112,7 +112,10 @@ export async function startMesh(options: {
     call: (from, url, callOptions) =>
       callThrough(findSidecar(fleet, from).outboundHttp, url, callOptions),
     start: async (...names) => {
-      await Promise.all(names.map(start));
+      // When one cannot start, the others are waited for all the same: only what runs can be stopped.
+      const started = await Promise.allSettled(names.map(start));
+      const failed = started.find(each => each.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
     },
     stop: async (...names) => {
       await Promise.all(names.map(stop));

@@ -4,7 +4,7 @@
  */
 
 import { formatAddress, type SocketAddress } from '../../mesh/address.ts';
-import { nextReachability, REACHABLE, type Reachability } from '../../mesh/outlier-detection.ts';
+import { nextReachability, type Reachability, UNTRIED } from '../../mesh/outlier-detection.ts';
 import { isAnswering, isInService, type PathState } from '../../mesh/path.ts';
 
 export interface Gateway {
@@ -31,7 +31,7 @@ export class Gateways {
     const key = formatAddress(address);
     let gateway = this.#known.get(key);
     if (gateway === undefined) {
-      gateway = { address: key, reach: REACHABLE, probed: undefined, isOnTrial: false };
+      gateway = { address: key, reach: UNTRIED, probed: undefined, isOnTrial: false };
       this.#known.set(key, gateway);
     }
     return gateway;

@@ -8,9 +8,9 @@ import type { Target } from '../../mesh/balancing.ts';
 import {
   type AnswerHealth,
   GOOD,
-  REACHABLE,
   type Reachability,
   slowStart,
+  UNTRIED,
 } from '../../mesh/outlier-detection.ts';
 import type { Standing } from '../../mesh/spread.ts';
 import type { UpstreamEndpoint } from '../../mesh/upstream.ts';
@@ -124,7 +124,7 @@ function newMember(endpoint: UpstreamEndpoint): Member {
   return {
     endpoint,
     ways: [],
-    reach: REACHABLE,
+    reach: UNTRIED,
     answers: GOOD,
     inFlight: 0,
     isReachable: true,
@@ -136,5 +136,5 @@ function newMember(endpoint: UpstreamEndpoint): Member {
 function newWay(member: Member, target: Target, gateways: Gateways): Way {
   const gateway = target.endpoint.path === 'gateway' ? gateways.at(target.address) : undefined;
   const key = sessionKey(target);
-  return { member, target, key, gateway, reach: REACHABLE, isOnTrial: false };
+  return { member, target, key, gateway, reach: UNTRIED, isOnTrial: false };
 }

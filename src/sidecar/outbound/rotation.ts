@@ -122,10 +122,7 @@ export class Rotation {
 
   reached(way: Way): void {
     this.#wayReached(way);
-    if (way.member.reach.kind === 'in') return;
-    const { now, random } = this.#options;
-    way.member.reach = nextReachability(way.member.reach, 'reached', now(), random());
-    this.#isStale = true;
+    this.#nowReached(way.member);
   }
 
   failed(way: Way, fault: Fault): void {
@@ -207,11 +204,15 @@ export class Rotation {
   }
 
   #wayReached(way: Way): void {
-    const { gateways, now, random } = this.#options;
-    if (way.gateway?.reach.kind === 'out') gateways.record(way.gateway, 'reached');
-    if (way.reach.kind === 'in') return;
-    way.reach = nextReachability(way.reach, 'reached', now(), random());
-    this.#isStale = true;
+    if (way.gateway !== undefined) this.#options.gateways.record(way.gateway, 'reached');
+    this.#nowReached(way);
+  }
+
+  #nowReached(one: Member | Way): void {
+    const { now, random } = this.#options;
+    const before = one.reach;
+    one.reach = nextReachability(before, 'reached', now(), random());
+    if (one.reach.kind !== before.kind) this.#isStale = true;
   }
 
   #other(tried: readonly Way[]): Member | undefined {
