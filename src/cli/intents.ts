@@ -51,7 +51,7 @@ export class IntentClient {
     if (known.has(cluster)) return;
     throw new MeshError(
       'REQUEST_INVALID',
-      `the registry knows no cluster "${cluster}"; it knows ${[...known].sort().join(', ')}`,
+      `the registry knows no cluster "${cluster}"; it knows ${[...known].sort().join(', ') || 'none'}`,
     );
   }
 

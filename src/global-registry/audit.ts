@@ -1,5 +1,5 @@
 /**
- * The journal of federation changes: who joined and left, what is exported, owned, intended, confirmed,
+ * The journal of federation changes: who was admitted, joined and left, what is exported, owned, intended, confirmed,
  * and what was refused.
  *
  * It lives in the store, so every registry process writes to and reads from the same one, and an entry
@@ -25,6 +25,9 @@ export type AuditAction =
   | 'export-added'
   | 'export-changed'
   | 'export-removed'
+  | 'token-created'
+  | 'token-redeemed'
+  | 'token-revoked'
   | 'intent-set'
   | 'intent-removed'
   | 'store-confirmed'

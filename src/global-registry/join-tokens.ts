@@ -14,11 +14,13 @@ import { type ClusterName, parseClusterName } from '../mesh/names.ts';
 import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import { StoredJoinToken } from '../wire/generated/isthmus/registry/v1/join.ts';
 import { formatJoinToken, JOIN_SECRET_BYTES } from '../wire/join-token.ts';
+import type { AuditAction, AuditJournal } from './audit.ts';
 import { JOIN_TOKENS_KEPT_MS, JOIN_TOKENS_MAX } from './limits.ts';
-import type { RegistryStore, StoreEntry } from './store.ts';
+import type { Commit, RegistryStore, StoreEntry } from './store.ts';
 
 export interface JoinTokensOptions {
   readonly store: RegistryStore;
+  readonly journal: AuditJournal;
   readonly clusterSet: TrustDomain;
   readonly rootSha256: Uint8Array;
   /** Put into each token. */
@@ -72,7 +74,7 @@ export class JoinTokens {
     ttlMs: number,
     by: string,
   ): Promise<{ readonly token: string; readonly row: TokenRow }> {
-    const { clusterSet, rootSha256, addresses, store, now } = this.#options;
+    const { clusterSet, rootSha256, addresses, now } = this.#options;
     const known = await this.list();
     const outdated = known.filter(({ expiresMs }) => now() - expiresMs > JOIN_TOKENS_KEPT_MS);
     if (known.length - outdated.length >= JOIN_TOKENS_MAX) {
@@ -89,13 +91,15 @@ export class JoinTokens {
       expiresMs: BigInt(now() + ttlMs),
     };
     const key = PREFIX + hashOf(secret);
-    await store.commit({
+    const row = rowOf(hashOf(secret), stored, now());
+    const commit = {
       puts: [{ key, value: StoredJoinToken.encode(stored).finish() }],
       deletes: outdated.slice(0, OUTDATED_DELETED_MAX).map(({ hash }) => PREFIX + hash),
       expect: [{ key, revision: 0n }],
-    });
+    };
+    await this.#commit(commit, 'token-created', row, `operator ${by}`);
     const token = formatJoinToken({ clusterSet, cluster, addresses, rootSha256, secret });
-    return { token, row: rowOf(hashOf(secret), stored, now()) };
+    return { token, row };
   }
 
   /** Newest first. */
@@ -108,7 +112,7 @@ export class JoinTokens {
   }
 
   /** `id` is the beginning of one token's hash. Throws TOKEN_UNKNOWN, TOKEN_USED. */
-  async revoke(id: string): Promise<TokenRow> {
+  async revoke(id: string, by: string): Promise<TokenRow> {
     const found = (await this.list()).filter(({ hash }) => id !== '' && hash.startsWith(id));
     const [row] = found;
     if (row === undefined || found.length > 1) {
@@ -117,7 +121,7 @@ export class JoinTokens {
         `"${id}" names ${found.length} join tokens; "isthmus token list" shows them`,
       );
     }
-    return this.#change(row.hash, (stored, state) => {
+    return this.#change(row.hash, 'token-revoked', `operator ${by}`, (stored, state) => {
       if (state.kind === 'redeemed') throw used(state.atMs);
       return { ...stored, revokedMs: stored.revokedMs ?? BigInt(this.#options.now()) };
     });
@@ -125,7 +129,7 @@ export class JoinTokens {
 
   /** Uses the token up. Throws TOKEN_UNKNOWN, TOKEN_USED, TOKEN_EXPIRED, TOKEN_REVOKED, STORE_UNAVAILABLE. */
   async redeem({ secret, keySha256, remoteAddress, accept }: Redeemer): Promise<TokenRow> {
-    return this.#change(hashOf(secret), (stored, state) => {
+    return this.#change(hashOf(secret), 'token-redeemed', remoteAddress, (stored, state) => {
       switch (state.kind) {
         case 'revoked':
           throw new MeshError('TOKEN_REVOKED', `join token was revoked; ${NEW_TOKEN}`);
@@ -151,6 +155,8 @@ export class JoinTokens {
   /** Decides on what the store has now; when someone else was faster, decides again. */
   async #change(
     hash: string,
+    action: AuditAction,
+    who: string,
     decide: (stored: StoredJoinToken, state: TokenState) => StoredJoinToken,
   ): Promise<TokenRow> {
     const { store, now } = this.#options;
@@ -165,21 +171,38 @@ export class JoinTokens {
       }
       const stored = read(entry);
       const decided = decide(stored, rowOf(hash, stored, now()).state);
-      if (decided === stored) return rowOf(hash, stored, now());
+      const row = rowOf(hash, decided, now());
+      if (decided === stored) return row;
       try {
-        await store.commit({
+        const commit = {
           puts: [{ key, value: StoredJoinToken.encode(decided).finish() }],
           deletes: [],
           expect: [{ key, revision: entry.revision }],
-        });
-        return rowOf(hash, decided, now());
+        };
+        await this.#commit(commit, action, row, who);
+        return row;
       } catch (error) {
         // A token only ever changes from unused to redeemed or revoked: the next look settles it.
         if (!isMeshError(error, 'REVISION_CONFLICT')) throw error;
       }
     }
   }
+
+  /** With its entry in the journal. */
+  async #commit(commit: Commit, action: AuditAction, row: TokenRow, who: string): Promise<void> {
+    const { store, journal } = this.#options;
+    const before = action === 'token-created' ? '' : 'unused';
+    const change = { action, subject: row.cluster, before, after: `token ${tokenId(row)}` };
+    await store.commit(journal.into(commit, who, [change]));
+    journal.written(who, [change]);
+  }
 }
+
+/** What operators call it. */
+export function tokenId({ hash }: Pick<TokenRow, 'hash'>): string {
+  return hash.slice(0, TOKEN_ID_CHARS);
+}
+const TOKEN_ID_CHARS = 12;
 
 /** etcd refuses transactions of more than 128. */
 const OUTDATED_DELETED_MAX = 100;

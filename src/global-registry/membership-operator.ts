@@ -10,7 +10,7 @@ import {
 } from '../wire/generated/isthmus/operator/v1/membership.ts';
 import { text } from '../wire/registry-fields.ts';
 import type { IntentTable } from './intents.ts';
-import type { JoinTokens, TokenRow } from './join-tokens.ts';
+import { type JoinTokens, type TokenRow, tokenId } from './join-tokens.ts';
 import { formatKey } from './keys.ts';
 import { JOIN_TOKEN_TTL_MS_MAX } from './limits.ts';
 import { endMembership } from './membership.ts';
@@ -49,14 +49,14 @@ export function membershipOperatorService(options: MembershipOperatorOptions): R
         );
       }
       const { token, row } = await tokens.create(cluster, ttlMs, by);
-      const id = idOf(row);
+      const id = tokenId(row);
       log.info({ cluster, token: id, by, expiresMs: row.expiresMs }, 'join token made');
       return { token, id, expiresMs: BigInt(row.expiresMs) };
     },
     listJoinTokens: async () => ({ tokens: (await tokens.list()).map(describe) }),
-    revokeJoinToken: async ({ id }) => {
-      const row = await tokens.revoke(id);
-      log.info({ cluster: row.cluster, token: idOf(row) }, 'join token revoked');
+    revokeJoinToken: async ({ id, by }) => {
+      const row = await tokens.revoke(id, text('by', by));
+      log.info({ cluster: row.cluster, token: tokenId(row) }, 'join token revoked');
       return { token: describe(row) };
     },
     endMembership: async request => {
@@ -74,7 +74,7 @@ export function membershipOperatorService(options: MembershipOperatorOptions): R
 function describe(row: TokenRow): JoinTokenState {
   const { state } = row;
   return {
-    id: idOf(row),
+    id: tokenId(row),
     cluster: row.cluster,
     by: row.by,
     createdMs: BigInt(row.createdMs),
@@ -83,8 +83,4 @@ function describe(row: TokenRow): JoinTokenState {
     sinceMs: state.kind === 'unused' ? 0n : BigInt(state.atMs),
     remoteAddress: state.kind === 'redeemed' ? state.remoteAddress : '',
   };
-}
-
-function idOf({ hash }: TokenRow): string {
-  return hash.slice(0, 12);
 }

@@ -61,6 +61,7 @@ export async function createMemberships(options: MembershipsOptions): Promise<Me
   const [root] = credentials.bundle().x509Authorities;
   const tokens = new JoinTokens({
     store: table.store,
+    journal: table.journal,
     clusterSet,
     rootSha256: createHash('sha256')
       .update(root ?? '')

@@ -98,7 +98,7 @@ export async function loadMemberCredentials(dir: string): Promise<ClusterSetCred
   if (svid === undefined) {
     throw new MeshError(
       'FILE_UNREADABLE',
-      `"${join(dir, IDENTITY_FILE)}" does not exist; run "isthmus init" and copy the credentials it makes here`,
+      `"${join(dir, IDENTITY_FILE)}" does not exist; make it with "isthmus join" (a cluster) or copy what "isthmus init" made (a registry)`,
     );
   }
   const roots = await loadRoots(join(dir, CLUSTERSET_ROOT_FILE));

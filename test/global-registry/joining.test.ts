@@ -22,6 +22,7 @@ import { createCsr } from '../../src/trust-federation/csr.ts';
 import { generateSvidKey, parseSvid, type Svid } from '../../src/trust-federation/svid.ts';
 import { meshRpcTls } from '../../src/trust-federation/tls.ts';
 import { MembershipOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/membership.ts';
+import { RegistryOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/registry.ts';
 import { ClusterJoinDefinition } from '../../src/wire/generated/isthmus/registry/v1/join.ts';
 import { formatJoinToken, parseJoinToken } from '../../src/wire/join-token.ts';
 import { type Etcd, startEtcd } from '../support/etcd.ts';
@@ -142,7 +143,7 @@ function suite(storeOf: () => RegistryConfig['store']): void {
     const { tokens } = await registry.operator.unary(listJoinTokens, {});
     expect(await statesAt(registry)).to.deep.equal(['east unused', 'west unused']);
     const id = tokens.find(({ cluster }) => cluster === 'west')?.id ?? '';
-    await registry.operator.unary(revokeJoinToken, { id });
+    await registry.operator.unary(revokeJoinToken, { id, by: 'ada' });
     expect(await codeOf(redeem(spare))).to.equal('TOKEN_REVOKED');
     const other = formatJoinToken({ ...parseJoinToken(token), secret: Buffer.alloc(32, 7) });
     expect(await codeOf(redeem(other))).to.equal('TOKEN_UNKNOWN');
@@ -152,9 +153,29 @@ function suite(storeOf: () => RegistryConfig['store']): void {
     nowMs -= 3_600_001;
     expect(await codeOf(redeem(token))).to.equal('ok');
     const east = tokens.find(({ cluster }) => cluster === 'east')?.id ?? '';
-    expect(await codeOf(registry.operator.unary(revokeJoinToken, { id: east }))).to.equal(
-      'TOKEN_USED',
-    );
+    expect(
+      await codeOf(registry.operator.unary(revokeJoinToken, { id: east, by: 'ada' })),
+    ).to.equal('TOKEN_USED');
+    // Each in the journal, with who did it; what was refused changed nothing.
+    const expected = [
+      'token-created east by operator tester',
+      'token-created west by operator tester',
+      'token-revoked west by operator ada',
+      'token-redeemed east by 127.0.0.1',
+    ];
+    const journal: string[] = [];
+    const following = AbortSignal.timeout(10_000);
+    const socketPath = join(registry.stateDir, 'operator.sock');
+    const operator = new RpcChannel(RegistryOperatorDefinition, { socketPath });
+    const { audit } = RegistryOperatorDefinition.methods;
+    for await (const { entry } of operator.serverStream(audit, { follow: true }, following)) {
+      for (const { action, subject } of entry?.changes ?? []) {
+        journal.push(`${action} ${subject} by ${entry?.who ?? ''}`);
+      }
+      if (journal.length === expected.length) break;
+    }
+    operator.close();
+    expect(journal).to.deep.equal(expected);
   });
 
   it('the secret is not shown to a registry with another root', async () => {

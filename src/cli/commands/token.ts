@@ -39,8 +39,10 @@ export function addTokenCommand(program: Command): void {
         print({ token: created.token, id: created.id, expiresMs });
         return;
       }
-      process.stdout.write(
-        `${created.token}\n\nOn the new cluster, within ${formatDuration(ttl)}:\n  isthmus join <the token above> --state-dir <the agent's state directory>\n`,
+      process.stdout.write(`${created.token}\n`);
+      // Not to stdout: TOKEN=$(isthmus token create …) is the token and nothing else.
+      process.stderr.write(
+        `\nOn the new cluster, within ${formatDuration(ttl)}:\n  isthmus join - --state-dir <the agent's state directory>    # paste the token, then Ctrl-D\n`,
       );
     });
   token
@@ -59,7 +61,10 @@ export function addTokenCommand(program: Command): void {
     .argument('<id>', 'as "isthmus token list" shows it')
     .addOption(configDirOption())
     .action(async (id: string, options: { configDir: string }) => {
-      const revoked = await atRegistry(options, channel => channel.unary(revokeJoinToken, { id }));
+      const by = userInfo().username;
+      const revoked = await atRegistry(options, channel =>
+        channel.unary(revokeJoinToken, { id, by }),
+      );
       const { id: found = id, cluster = '' } = revoked.token ?? {};
       process.stdout.write(`token ${found} for ${cluster} is revoked\n`);
     });
