@@ -91,7 +91,7 @@ export class Rotation {
 
   /** For the first try of a call. */
   next(): Way | undefined {
-    if (this.#isStale || this.#gatewaysVersion !== this.#options.gateways.version) this.#workOut();
+    this.#refresh();
     const waiting = this.#putBack;
     if (waiting !== undefined) {
       this.#putBack = undefined;
@@ -108,7 +108,7 @@ export class Rotation {
 
   /** Another endpoint, or when there is none another way to one that was tried. */
   nextAfter(tried: readonly Way[]): Way | undefined {
-    if (this.#isStale) this.#workOut();
+    this.#refresh();
     const other = this.#other(tried);
     if (other !== undefined) return wayTo(other);
     const ways = tried.flatMap(({ member }) => member.ways).filter(way => !tried.includes(way));
@@ -183,7 +183,7 @@ export class Rotation {
   }
 
   describe(nowMs: number): unknown {
-    if (this.#isStale) this.#workOut();
+    this.#refresh();
     return {
       ...this.#upstream,
       levels: this.#spread.levels,
@@ -221,6 +221,10 @@ export class Rotation {
       return tried.some(way => way.member === member);
     };
     return this.#members[chooseOther(this.#standings, isTried, this.#retryTurn++)];
+  }
+
+  #refresh(): void {
+    if (this.#isStale || this.#gatewaysVersion !== this.#options.gateways.version) this.#workOut();
   }
 
   #workOut(): void {
