@@ -15,6 +15,7 @@ import {
   RegistryTrustOperatorDefinition,
 } from '../wire/generated/isthmus/operator/v1/trust.ts';
 import type { AgentMember, Fleet } from './fleet.ts';
+import { formatNotRunning, sortSilent } from './not-running.ts';
 import { operatorChannel } from './operator.ts';
 import { formatClock, formatDuration, table } from './text.ts';
 
@@ -65,6 +66,8 @@ export interface RevocationReport {
   readonly revocations: readonly Revocation[];
   /** Agents that were not asked, with the reason. */
   readonly unreachable: readonly { readonly cluster: string; readonly problem: string }[];
+  /** Configured clusters whose agents do not run and of which no other agent has heard. */
+  readonly notRunning: readonly string[];
 }
 
 export interface Revocation {
@@ -79,7 +82,7 @@ export interface Revocation {
 }
 
 export async function gatherRevocations(fleet: Fleet): Promise<RevocationReport> {
-  const unreachable: { cluster: string; problem: string }[] = [];
+  const silent: { cluster: string; trustDomain: string; problem: string }[] = [];
   const answers: ListTrustResponse[] = [];
   await Promise.all(
     fleet.clusters.map(async ({ name, agent }) => {
@@ -87,11 +90,17 @@ export async function gatherRevocations(fleet: Fleet): Promise<RevocationReport>
         answers.push(await ask(agent));
       } catch (error) {
         if (!isMeshError(error)) throw error;
-        unreachable.push({ cluster: name, problem: messageOf(error) });
+        silent.push({ cluster: name, trustDomain: agent.trustDomain, problem: messageOf(error) });
       }
     }),
   );
-  return { revocations: [...identities(answers), ...clusters(answers)], unreachable };
+  const heardOf = answers.flatMap(({ held }) => held.map(({ trustDomain }) => trustDomain));
+  const { missed, notRunning } = sortSilent(silent, heardOf);
+  return {
+    revocations: [...identities(answers), ...clusters(answers)],
+    unreachable: missed,
+    notRunning,
+  };
 }
 
 export function formatRevocations(report: RevocationReport, nowMs: number): string {
@@ -109,7 +118,7 @@ export function formatRevocations(report: RevocationReport, nowMs: number): stri
   const silent = report.unreachable.map(
     ({ cluster, problem }) => `agent of ${cluster} was not asked: ${problem}\n`,
   );
-  return [list, ...silent].join('');
+  return [list, ...silent, formatNotRunning(report.notRunning)].join('');
 }
 
 function exposure({ exposedUntilMs }: Revocation, nowMs: number): string {

@@ -19,11 +19,14 @@ import {
   TrustMaterialDefinition,
 } from '../wire/generated/isthmus/operator/v1/trust_material.ts';
 import type { AgentMember, Fleet } from './fleet.ts';
+import { sortSilent } from './not-running.ts';
 import { operatorChannel } from './operator.ts';
 
 export interface TrustReport {
   readonly clusters: readonly ClusterTrust[];
   readonly problems: readonly TrustProblem[];
+  /** Configured clusters whose agents do not run and of which no other agent has heard. */
+  readonly notRunning: readonly string[];
 }
 
 export interface ClusterTrust {
@@ -58,18 +61,27 @@ export interface TrustProblem {
 
 export async function gatherTrust(fleet: Fleet, nowMs: number): Promise<TrustReport> {
   const answers = await Promise.all(
-    fleet.clusters.map(async ({ name, agent }): Promise<ClusterTrust | TrustProblem> => {
+    fleet.clusters.map(async ({ name, agent }): Promise<ClusterTrust | Silent> => {
       try {
         return factsOf(await askMaterial(agent));
       } catch (error) {
         if (!isMeshError(error)) throw error;
-        return { cluster: name, kind: 'unreachable', message: messageOf(error) };
+        const { trustDomain } = agent;
+        return { cluster: name, trustDomain, kind: 'unreachable', message: messageOf(error) };
       }
     }),
   );
   const clusters = answers.filter(answer => 'bundles' in answer);
-  const unreachable = answers.filter(answer => 'kind' in answer);
-  return { clusters, problems: [...unreachable, ...judgeTrust(clusters, nowMs)] };
+  const heardOf = clusters.flatMap(({ bundles }) => bundles.map(bundle => bundle.trustDomain));
+  const { missed, notRunning } = sortSilent(
+    answers.filter(answer => 'kind' in answer),
+    heardOf,
+  );
+  return { clusters, problems: [...missed, ...judgeTrust(clusters, nowMs)], notRunning };
+}
+
+interface Silent extends TrustProblem {
+  readonly trustDomain: string;
 }
 
 /** Throws PEER_UNAVAILABLE. */

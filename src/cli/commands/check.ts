@@ -2,8 +2,9 @@
 
 import type { Command } from 'commander';
 import { gatherFacts } from '../check/facts.ts';
-import { absentClusters, judge, type Truth } from '../check/truths.ts';
+import { absentClusters, type Finding, judge, type Truth } from '../check/truths.ts';
 import { readFleet } from '../fleet.ts';
+import { formatNotRunning } from '../not-running.ts';
 import { configDirOption, FOUND_WRONG, outputOption } from '../options.ts';
 import { style } from '../text.ts';
 
@@ -32,13 +33,22 @@ export function addCheckCommand(program: Command): void {
 function formatTruths(truths: readonly Truth[], notRunning: readonly string[]): string {
   const lines = truths.flatMap(({ name, holds, findings }) => [
     `${holds ? style('✔', 'green') : style('✘', 'red')} ${name}`,
-    ...findings.flatMap(({ subject, cause, next, warning }) => [
+    ...together(findings).flatMap(({ subject, cause, next, warning }) => [
       `    ${style(subject, warning === true ? 'yellow' : 'bold')}: ${cause}`,
       style(`      → ${next}`, 'dim'),
     ]),
   ]);
-  if (notRunning.length > 0) {
-    lines.push(style(`Configured but not running: ${notRunning.join(', ')}`, 'dim'));
+  return `${lines.join('\n')}\n${formatNotRunning(notRunning)}`;
+}
+
+/** What is wrong with several in the same way is said once. */
+function together(findings: readonly Finding[]): Finding[] {
+  const byCause = new Map<string, Finding>();
+  for (const finding of findings) {
+    const key = `${finding.cause}\n${finding.next}`;
+    const first = byCause.get(key);
+    const subject = first === undefined ? finding.subject : `${first.subject}, ${finding.subject}`;
+    byCause.set(key, { ...finding, subject });
   }
-  return `${lines.join('\n')}\n`;
+  return [...byCause.values()];
 }

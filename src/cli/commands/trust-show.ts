@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { readFleet } from '../fleet.ts';
+import { formatNotRunning } from '../not-running.ts';
 import { configDirOption, FOUND_WRONG, outputOption } from '../options.ts';
 import { formatDuration, style, table } from '../text.ts';
 import {
@@ -37,13 +38,23 @@ export function addTrustShowCommands(program: Command): void {
     .addOption(configDirOption())
     .addOption(outputOption())
     .action(async ({ configDir, output }: Options) => {
-      const { clusters, problems } = await gatherTrust(readFleet(configDir), Date.now());
-      print(output, { problems }, () => formatProblems(problems, clusters.length));
+      const { clusters, problems, notRunning } = await gatherTrust(
+        readFleet(configDir),
+        Date.now(),
+      );
+      print(
+        output,
+        { problems, notRunning },
+        () => formatProblems(problems, clusters.length) + formatNotRunning(notRunning),
+      );
       if (problems.length > 0) process.exitCode = FOUND_WRONG;
     });
 }
 
-export function formatTrust({ clusters, problems }: TrustReport, nowMs: number): string {
+export function formatTrust(
+  { clusters, problems, notRunning }: TrustReport,
+  nowMs: number,
+): string {
   const certificates = clusters.flatMap(({ cluster, agentChain, membershipChain, bundles }) => [
     ...bundles.slice(0, 1).flatMap(({ roots }) => roots.map(row(cluster, 'root', nowMs))),
     ...agentChain.slice(1).map(row(cluster, 'issuer', nowMs)),
@@ -65,6 +76,7 @@ export function formatTrust({ clusters, problems }: TrustReport, nowMs: number):
     '',
     table(['CLUSTER', 'TRUSTS', 'BUNDLE', 'ROOTS', 'JWT KEYS', 'REVOKED'], trusts),
     ...(problems.length === 0 ? [''] : ['', formatProblems(problems, clusters.length)]),
+    formatNotRunning(notRunning),
   ].join('\n');
 }
 
