@@ -1,14 +1,15 @@
 /** One Prometheus registry a process, with the process's own figures; components add theirs. */
 
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import { faultCount } from './faults.ts';
+import { exposeProcess } from './process-metrics.ts';
 
 export type { Registry as MetricsRegistry };
 
 export function createMetrics(component: string): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ component });
-  collectDefaultMetrics({ register: registry });
+  exposeProcess(registry);
   new Gauge({
     name: 'isthmus_unsupported_runtime',
     help: '1 when this Node.js release line no longer gets security fixes',

@@ -74,7 +74,8 @@ describe('the admin server', () => {
     expect(answer.status).to.equal(200);
     expect(answer.type).to.match(/^text\/plain; version=0\.0\.4/);
     expect(answer.body).to.match(/^isthmus_unsupported_runtime\{component="test"\} [01]$/m);
-    expect(answer.body).to.include('process_cpu_seconds_total');
+    expect(answer.body).to.match(/^process_cpu_seconds_total\{component="test"\} [0-9.]+$/m);
+    expect(answer.body).to.match(/^process_resident_memory_bytes\{component="test"\} [0-9]{8,}$/m);
   });
 
   it('gives the configuration in force', async () => {

@@ -146,11 +146,13 @@ export class ProcessSet {
 
 /**
  * Data-plane processes stand beside every workload, so they are kept small: a young generation that fits
- * what one request allocates, no helper threads, one malloc arena (docs/decisions/0008).
+ * what one request allocates, as few helper threads as there can be, one malloc arena
+ * (docs/decisions/0008).
  */
 const DATA_PLANE_FLAGS = [
   '--max-semi-space-size=1',
-  '--v8-pool-size=0',
+  '--v8-pool-size=1',
+  '--single-threaded-gc',
   '--max-old-space-size=128',
 ];
 const DATA_PLANE_ENV = { UV_THREADPOOL_SIZE: '1', MALLOC_ARENA_MAX: '1' };
