@@ -14,6 +14,7 @@ import {
   testEndpoint,
 } from '../support/data-plane.ts';
 import { call, keepAliveAgent } from '../support/http-client.ts';
+import { adminJson } from './pair.ts';
 
 const CALLERS = 8;
 const ROUNDS = 4;
@@ -103,10 +104,19 @@ describe('a call under load is lost to nothing that goes in peace,', function ()
       const addresses = gateways.map(({ address }) => address);
       return announce(web.link, 'checkout', 'http', [endpointOf(workload, 'gateway', addresses)]);
     };
+    /** As many gateways as there are have answered a probe. */
+    const probed = async (): Promise<void> => {
+      const answered = async (): Promise<number> => {
+        const evidence = (await adminJson(web, '/debug/liveness')) as { rttMs?: number }[];
+        return evidence.filter(({ rttMs }) => rttMs !== undefined).length;
+      };
+      while ((await answered()) < 2) await new Promise(resolve => setTimeout(resolve, 50));
+    };
     const host = tell(old, next);
     const failures = await failuresDuring(host, async more => {
       for (let restart = 0; restart < GATEWAY_RESTARTS; restart++) {
         await more();
+        await probed();
         await old.stop();
         await more();
         const fresh = await start();

@@ -18,8 +18,7 @@ import { type ConnectionRefused, PeerListener } from '../../trust-federation/pee
 import type { SvidSource } from '../../trust-federation/svid.ts';
 import type { AcceptedPeer } from '../../trust-federation/verify.ts';
 import { Http2Connection } from '../../wire/http2/connection.ts';
-import type { Conversation } from '../http/conversation.ts';
-import { sweepEvery } from '../http/sweep.ts';
+import { Conversations } from '../http/conversations.ts';
 import { INBOUND_CONNECTIONS_MAX, INBOUND_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
 import { FrameSocket, slabs } from '../tunnel/frame-socket.ts';
 import type { StreamHandler } from './streams.ts';
@@ -38,10 +37,11 @@ export class InboundListener {
   readonly #options: InboundListenerOptions;
   readonly #listener: PeerListener;
   readonly #connections = new Set<Http2Connection>();
-  readonly #conversations = new Set<Conversation>();
+  readonly #conversations: Conversations;
 
   constructor(options: InboundListenerOptions) {
     this.#options = options;
+    this.#conversations = new Conversations(options.now);
     const { identity, bundles, now, onRefused } = options;
     this.#listener = new PeerListener({
       identity,
@@ -72,14 +72,12 @@ export class InboundListener {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const stopSweeping = sweepEvery(this.#conversations, this.#options.now);
     await aborted(signal);
     const closed = this.#listener.close();
     // GOAWAY: callers open their next stream elsewhere, and this connection ends with its last one.
     for (const connection of this.#connections) connection.goaway();
     if (!(await settlesWithin(closed, this.#options.drainMs))) this.#listener.cut();
     await closed;
-    stopSweeping();
   }
 
   #serve(socket: TLSSocket, peer: AcceptedPeer): void {

@@ -19,6 +19,7 @@ import type { SocketChannel } from '../bytes/socket-channel.ts';
 import { StreamChannel } from '../bytes/stream-channel.ts';
 import type { AnswerCode } from '../http/answer.ts';
 import { Conversation } from '../http/conversation.ts';
+import type { Conversations } from '../http/conversations.ts';
 import { MESH_FIELDS } from '../http/mesh-fields.ts';
 import type { BoundFigures } from '../metrics.ts';
 import { connectApplication } from './application.ts';
@@ -33,8 +34,8 @@ export interface MeshConnection {
   readonly peer: AcceptedPeer;
   /** Of the TLS handshake; empty when there was none. */
   readonly serverName: string;
-  /** The streams that carry HTTP, to be looked through now and then. */
-  readonly conversations: Set<Conversation>;
+  /** Where those of the streams that carry HTTP belong. */
+  readonly conversations: Conversations;
 }
 
 /** One request as metrics and the access log see it. */

@@ -11,7 +11,7 @@ import { closeServer, listen } from '../../runtime/listen.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { acceptedChannel } from '../bytes/socket-channel.ts';
 import { Conversation } from '../http/conversation.ts';
-import { sweepEvery } from '../http/sweep.ts';
+import { Conversations } from '../http/conversations.ts';
 import { OUTBOUND_CONNECTIONS_MAX } from '../limits.ts';
 import { MeshHop, type MeshHopOptions } from './mesh-hop.ts';
 
@@ -22,10 +22,11 @@ export interface OutboundHttpOptions extends MeshHopOptions {
 export class OutboundHttpListener {
   readonly #options: OutboundHttpOptions;
   readonly #server: Server;
-  readonly #conversations = new Set<Conversation>();
+  readonly #conversations: Conversations;
 
   constructor(options: OutboundHttpOptions) {
     this.#options = options;
+    this.#conversations = new Conversations(options.now);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, socket =>
       contain(
         () => this.#serve(socket),
@@ -40,15 +41,11 @@ export class OutboundHttpListener {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const stopSweeping = sweepEvery(this.#conversations, this.#options.now);
     await aborted(signal);
     const closed = closeServer(this.#server);
-    for (const conversation of this.#conversations) conversation.drain();
-    if (!(await settlesWithin(closed, this.#options.drainMs))) {
-      for (const conversation of this.#conversations) conversation.cut();
-    }
+    this.#conversations.drain();
+    if (!(await settlesWithin(closed, this.#options.drainMs))) this.#conversations.cut();
     await closed;
-    stopSweeping();
   }
 
   #serve(socket: Socket): void {
