@@ -11,8 +11,7 @@ import type { SeenEndpoint, World } from './world.ts';
 
 export interface Fault {
   readonly name: string;
-  /** The goal for calls to have moved. */
-  readonly goalMs: number;
+  readonly goals: Goals;
   readonly needsPacketFilter: boolean;
   readonly isQuick: boolean;
   inject(): Promise<void>;
@@ -22,9 +21,15 @@ export interface Fault {
   isBack(outcome: Outcome): boolean;
 }
 
-const RESET_MS = 1_000;
-const BLACK_HOLE_MS = 5_000;
-const HANG_MS = 8_000;
+/** For the caller's sidecar to show it, and for calls to have moved. */
+export interface Goals {
+  readonly detectMs: number;
+  readonly movedMs: number;
+}
+
+const RESET: Goals = { detectMs: 3_000, movedMs: 1_000 };
+const BLACK_HOLE: Goals = { detectMs: 5_000, movedMs: 5_000 };
+const HANG: Goals = { detectMs: 8_000, movedMs: 8_000 };
 
 /** While home serves: what happens to the one endpoint there. */
 export function serviceFaults(world: World): readonly Fault[] {
@@ -40,7 +45,7 @@ export function serviceFaults(world: World): readonly Fault[] {
     {
       ...shared,
       name: 'service killed',
-      goalMs: RESET_MS,
+      goals: RESET,
       isQuick: true,
       inject: () => world.processes.kill(application),
       heal: () => world.processes.restart(application),
@@ -48,10 +53,10 @@ export function serviceFaults(world: World): readonly Fault[] {
     {
       ...shared,
       name: 'service stopped (SIGSTOP)',
-      goalMs: HANG_MS,
+      goals: HANG,
       isQuick: false,
-      inject: async () => signal(world, application, 'SIGSTOP'),
-      heal: async () => signal(world, application, 'SIGCONT'),
+      inject: async () => signalTo(world, application, 'SIGSTOP'),
+      heal: async () => signalTo(world, application, 'SIGCONT'),
     },
   ];
 }
@@ -92,7 +97,7 @@ export function pathFaults(world: World): readonly Fault[] {
     {
       ...gateway,
       name: 'one of two gateways killed',
-      goalMs: RESET_MS,
+      goals: RESET,
       isQuick: true,
       inject: () => world.processes.kill(first.name),
       heal: () => world.processes.restart(first.name),
@@ -101,33 +106,33 @@ export function pathFaults(world: World): readonly Fault[] {
       ...gateway,
       ...lossy('both-ways', [first]),
       name: 'one of two gateways black-holed',
-      goalMs: BLACK_HOLE_MS,
+      goals: BLACK_HOLE,
       isQuick: true,
     },
     {
       ...gateway,
       ...lossy('answers', [first]),
       name: 'answers of one of two gateways dropped',
-      goalMs: BLACK_HOLE_MS,
+      goals: BLACK_HOLE,
     },
     {
       ...gateway,
       name: 'one of two gateways stopped (SIGSTOP)',
-      goalMs: HANG_MS,
+      goals: HANG,
       isQuick: true,
-      inject: async () => signal(world, first.name, 'SIGSTOP'),
-      heal: async () => signal(world, first.name, 'SIGCONT'),
+      inject: async () => signalTo(world, first.name, 'SIGSTOP'),
+      heal: async () => signalTo(world, first.name, 'SIGCONT'),
     },
     {
       ...gateway,
       ...hangingTls(world, first),
       name: 'one of two gateways accepts, TLS hangs',
-      goalMs: HANG_MS,
+      goals: HANG,
     },
     {
       ...region,
       name: 'a whole cluster killed',
-      goalMs: RESET_MS,
+      goals: RESET,
       inject: async () => {
         await Promise.all(everything.map(name => world.processes.kill(name)));
       },
@@ -137,7 +142,7 @@ export function pathFaults(world: World): readonly Fault[] {
       ...region,
       ...lossy('both-ways', world.gateways),
       name: 'a whole cluster black-holed',
-      goalMs: BLACK_HOLE_MS,
+      goals: BLACK_HOLE,
     },
   ];
 }
@@ -170,7 +175,7 @@ function isOut(way: SeenEndpoint['ways'][number], gateways: readonly GatewayMemb
   return isOurs && (isDown || way.outSinceMs !== undefined || way.gatewayOutSinceMs !== undefined);
 }
 
-function signal(world: World, name: string, what: 'SIGSTOP' | 'SIGCONT'): void {
+export function signalTo(world: World, name: string, what: 'SIGSTOP' | 'SIGCONT'): void {
   const pid = world.processes.pids.get(name);
   if (pid === undefined) throw new Error(`"${name}" does not run`);
   process.kill(pid, what);

@@ -1,8 +1,9 @@
 /** `npm run bench -- failover`: its table and its JSON. */
 
 import { table } from '../../src/cli/text.ts';
-import { type CaseResult, runFailover } from './failover.ts';
+import { runFailover } from './failover.ts';
 import { canMakeNamespace, isInside, runInside } from './namespace.ts';
+import type { CaseResult } from './result.ts';
 
 export interface FailoverOptions {
   readonly quick: boolean;

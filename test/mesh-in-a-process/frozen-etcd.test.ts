@@ -14,6 +14,7 @@ import { type Etcd, startEtcd } from '../support/etcd.ts';
 import { eventually, type Mesh, startMesh } from '../support/mesh.ts';
 
 const PAYMENTS = 'http://payments.shop.svc.clusterset.local/';
+const CHECKOUT = 'http://checkout.shop.svc.clusterset.local/';
 const RESTARTS = 10;
 
 describe('a mesh on etcd', function () {
@@ -39,6 +40,12 @@ describe('a mesh on etcd', function () {
 
   const call = () => mesh.call('east/web', PAYMENTS);
 
+  async function callee(url: string): Promise<string> {
+    const { status, body } = await mesh.call('east/web', url);
+    expect(status, body).to.equal(200);
+    return (JSON.parse(body) as { servedBy: string }).servedBy;
+  }
+
   /** Calls one after the other until it is done; returns the answers that were not 200. */
   async function failuresWhile(work: Promise<unknown>): Promise<number[]> {
     const failures: number[] = [];
@@ -63,10 +70,14 @@ describe('a mesh on etcd', function () {
     return upstreams?.find(({ host }) => host.startsWith('payments.'))?.endpoints.length ?? 0;
   }
 
-  it('takes no live endpoint away when etcd stands still past every lease, and is current again after', async () => {
+  it('takes no live endpoint away when etcd stands still past every lease, calls none that dies meanwhile, and is current again after', async () => {
+    expect(await callee(CHECKOUT)).to.equal('checkout-east-0');
     etcd.freeze();
     const pastEveryLease = new Promise(resolve => setTimeout(resolve, LEASE_TTL_MS + 3_000));
     expect(await failuresWhile(pastEveryLease)).to.deep.equal([]);
+    // Nobody can say so in the registry: its callers see it.
+    await mesh.stopApplication('east/checkout');
+    expect(await callee(CHECKOUT)).to.equal('checkout-west-0');
     etcd.thaw();
     let fewest = Infinity;
     const current = eventually(async () => {
