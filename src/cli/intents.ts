@@ -79,14 +79,19 @@ export class IntentClient {
 }
 
 export function formatIntents(intents: readonly Intent[], nowMs: number): string {
-  if (intents.length === 0) return 'no intents: every cluster and service goes its usual ways\n';
   const rows = intents.map(intent => [
     ...describe(intent, nowMs),
     `${formatDuration(nowMs - intent.atMs)} ago`,
     intent.by,
     intent.reason,
   ]);
-  return `${table(['INTENT', 'SUBJECT', 'STATE', 'SINCE', 'BY', 'REASON'], rows)}\n`;
+  return table(['INTENT', 'SUBJECT', 'STATE', 'SINCE', 'BY', 'REASON'], rows);
+}
+
+/** Whether it moves traffic now. */
+export function isSteering(intent: Intent, nowMs: number): boolean {
+  const isKind = intent.kind === 'drain' || intent.kind === 'failover';
+  return isKind && nowMs < (intent.untilMs ?? Number.POSITIVE_INFINITY);
 }
 
 function describe(intent: Intent, nowMs: number): [kind: string, subject: string, state: string] {

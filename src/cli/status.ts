@@ -6,8 +6,10 @@
  */
 
 import type { Freshness } from '../mesh/cluster.ts';
+import type { Intent } from '../mesh/intent.ts';
 import { askAdmin, askAdminBody } from './admin-client.ts';
 import type { ClusterFleet, Fleet, GatewayMember, SidecarMember } from './fleet.ts';
+import { formatIntents, isSteering } from './intents.ts';
 import { formatLiveness, gatherLiveness, type LivenessStatus } from './liveness-status.ts';
 import { formatClock, formatDuration, type Style, style, table } from './text.ts';
 
@@ -25,6 +27,8 @@ export interface StatusReport {
   readonly proxies: readonly ProxyStatus[];
   /** How the agents that answer judge each other's clusters. */
   readonly liveness: readonly LivenessStatus[];
+  /** Drains and failovers in force, as the first agent that answers knows them. */
+  readonly steering: readonly Intent[];
   /** Configured clusters none of whose processes run and of which nobody has heard. */
   readonly notRunning: readonly string[];
 }
@@ -79,6 +83,9 @@ export async function gatherStatus(fleet: Fleet, nowMs: number): Promise<StatusR
     clusters,
     proxies,
     liveness,
+    steering: (running.find(view => view.intents !== undefined)?.intents ?? []).filter(intent =>
+      isSteering(intent, nowMs),
+    ),
     notRunning: views.filter(view => !running.includes(view)).map(view => view.fleet.name),
   };
 }
@@ -91,6 +98,8 @@ interface ClusterView {
   readonly clusters: readonly ClusterAnswer[];
   readonly proxies: readonly ProxyStatus[];
   readonly liveness: readonly LivenessStatus[];
+  /** Undefined when its agent does not answer. */
+  readonly intents: readonly Intent[] | undefined;
 }
 
 async function gatherRegistry(fleet: Fleet): Promise<StatusReport['registry']> {
@@ -104,10 +113,11 @@ async function gatherRegistry(fleet: Fleet): Promise<StatusReport['registry']> {
 }
 
 async function gatherCluster(fleet: ClusterFleet): Promise<ClusterView> {
-  const [registryLink, clusters, liveness, proxies] = await Promise.all([
+  const [registryLink, clusters, liveness, intents, proxies] = await Promise.all([
     askAdminBody<LinkAnswer>(fleet.agent.admin, '/debug/registry'),
     askAdminBody<ClusterAnswer[]>(fleet.agent.admin, '/debug/clusters'),
     gatherLiveness(fleet),
+    askAdminBody<Intent[]>(fleet.agent.admin, '/debug/intents'),
     Promise.all([fleet.gateway, ...fleet.sidecars].map(member => gatherProxy(member))),
   ]);
   return {
@@ -116,6 +126,7 @@ async function gatherCluster(fleet: ClusterFleet): Promise<ClusterView> {
     registryLink,
     clusters: clusters ?? [],
     liveness,
+    intents,
     proxies,
   };
 }
@@ -203,6 +214,7 @@ export function formatStatus(report: StatusReport): string {
       ]),
     ),
     ...(report.liveness.length === 0 ? [] : [formatLiveness(report.liveness, observedAtMs)]),
+    ...(report.steering.length === 0 ? [] : [formatIntents(report.steering, observedAtMs)]),
     table(
       ['PROXY', 'KIND', 'IDENTITY EXPIRES', 'LAST UPDATE', 'CONTROL PLANE'],
       report.proxies.map(proxy => [

@@ -8,6 +8,8 @@ import { isSafe } from '../drill/preflight.ts';
 import { readFleet } from '../fleet.ts';
 import { configDirOption, FOUND_WRONG } from '../options.ts';
 
+const BASELINE_MS = 3_000;
+
 interface Options {
   readonly configDir: string;
   readonly dryRun?: boolean;
@@ -41,6 +43,7 @@ export function addDrillCommand(program: Command): void {
       process.once('SIGINT', () => enough.abort());
       const outcome = await runDrill(fleet, {
         cluster,
+        baselineMs: BASELINE_MS,
         overMs: options.over,
         holdMs: options.hold,
         isForced: options.force === true,

@@ -1,6 +1,7 @@
 /** `isthmus drain`, `undrain`, `failover`, `failback` and `intents`: the operator's hand on the traffic. */
 
 import type { Command } from 'commander';
+import type { Intent } from '../../mesh/intent.ts';
 import { type ClusterName, parseClusterName } from '../../mesh/names.ts';
 import {
   durationArgument,
@@ -40,7 +41,7 @@ export function addSteerCommands(program: Command): void {
         );
       });
       process.stdout.write(
-        `${cluster} is drained over ${formatDuration(options.over)}; take it back with: isthmus undrain ${cluster}\n`,
+        `${cluster} is drained ${options.over === 0 ? 'at once' : `over ${formatDuration(options.over)}`}; take it back with: isthmus undrain ${cluster}\n`,
       );
     });
 
@@ -109,10 +110,12 @@ export function addSteerCommands(program: Command): void {
     .addOption(outputOption())
     .action(async (options: Options & { output: string }) => {
       const intents = await IntentClient.use(readFleet(options.configDir), client => client.list());
-      process.stdout.write(
-        options.output === 'json'
-          ? `${JSON.stringify(intents, null, 2)}\n`
-          : formatIntents(intents, Date.now()),
-      );
+      process.stdout.write(`${describeIntents(intents, options.output)}\n`);
     });
+}
+
+function describeIntents(intents: readonly Intent[], output: string): string {
+  if (output === 'json') return JSON.stringify(intents, null, 2);
+  if (intents.length > 0) return formatIntents(intents, Date.now());
+  return 'no intents: every cluster and service goes its usual ways';
 }

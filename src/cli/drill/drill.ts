@@ -23,6 +23,8 @@ import { between, isHarm, readTotals, type Totals } from './watch.ts';
 
 export interface DrillOptions {
   readonly cluster: ClusterName;
+  /** How long is looked before: its share of errors is what the drill is measured against. */
+  readonly baselineMs: number;
   readonly overMs: number;
   readonly holdMs: number;
   readonly isForced: boolean;
@@ -33,8 +35,6 @@ export interface DrillOptions {
 
 export type DrillOutcome = 'held' | 'harmed' | 'refused' | 'ended';
 
-/** Error shares of the seconds before are what the drill is measured against. */
-const BASELINE_MS = 3_000;
 const LOOK_MS = 1_000;
 /** Beyond the drill's own end, for a drain whose command is gone. */
 const EXPIRY_MARGIN_MS = 30_000;
@@ -64,7 +64,7 @@ export function formatForecast(forecasts: readonly Forecast[], cluster: string):
 }
 
 export async function runDrill(fleet: Fleet, options: DrillOptions): Promise<DrillOutcome> {
-  const { cluster, overMs, holdMs, isForced, say, signal } = options;
+  const { cluster, baselineMs, overMs, holdMs, isForced, say, signal } = options;
   const forecasts = await preflight(fleet, cluster);
   say(formatForecast(forecasts, cluster));
   if (!forecasts.every(isSafe) && !isForced) {
@@ -74,12 +74,12 @@ export async function runDrill(fleet: Fleet, options: DrillOptions): Promise<Dri
     return 'refused';
   }
   const sidecars = fleet.clusters.flatMap(each => each.sidecars);
-  say(`measuring ${BASELINE_MS / 1000} s before the drain`);
+  say(`measuring ${formatDuration(baselineMs)} before the drain`);
   const look = (): Promise<Totals> => readTotals(sidecars, cluster);
-  const start = await look();
-  await sleep(BASELINE_MS, signal);
+  const early = await look();
+  await sleep(baselineMs, signal);
   if (signal.aborted) return 'ended';
-  const baseline = between(start, await look());
+  const baseline = between(early, await look());
   return IntentClient.use(fleet, async intents => {
     await refuseIfDrained(intents, cluster);
     const startMs = Date.now();
@@ -87,7 +87,8 @@ export async function runDrill(fleet: Fleet, options: DrillOptions): Promise<Dri
     const untilMs = endMs + EXPIRY_MARGIN_MS;
     await intents.put({ kind: 'drain', cluster, startMs, overMs, untilMs }, 'drill');
     try {
-      let before = await look();
+      const start = await look();
+      let before = start;
       while (Date.now() < endMs) {
         await sleep(LOOK_MS, signal);
         if (signal.aborted) return 'ended';
@@ -102,6 +103,7 @@ export async function runDrill(fleet: Fleet, options: DrillOptions): Promise<Dri
           return 'harmed';
         }
       }
+      say(conclusion(between(start, before)));
       return 'held';
     } finally {
       await intents.delete(`drain/${cluster}`);
@@ -127,6 +129,12 @@ function progress(seen: Totals, cluster: string, elapsedMs: number, overMs: numb
   const drained = overMs === 0 ? 100 : Math.min(100, Math.floor((elapsedMs / overMs) * 100));
   const share = seen.requests === 0 ? 0 : Math.round((seen.toCluster / seen.requests) * 100);
   return `${formatDuration(elapsedMs).padStart(6)}  ${drained} % drained, ${seen.requests} calls/s, ${share} % of them to ${cluster}, ${seen.errors} failed`;
+}
+
+function conclusion({ requests, errors }: Totals): string {
+  return requests === 0
+    ? `${style('nothing shown:', 'yellow')} nobody called anything meanwhile`
+    : `${style('held:', 'green')} ${errors} of ${requests} calls failed`;
 }
 
 function verdictText(verdict: Verdict): string {

@@ -8,7 +8,6 @@
 import { spawnSync } from 'node:child_process';
 import { sleep } from '../../../runtime/supervise.ts';
 import type { SidecarMember } from '../../fleet.ts';
-import { formatDuration } from '../../text.ts';
 import { type Outcome, SteadyLoad } from '../load.ts';
 import type { Narrator } from '../narrator.ts';
 import { clustersetUrl, sidecarOf, type World } from '../world.ts';
@@ -83,7 +82,7 @@ async function tellOne(narrator: Narrator, silence: Silence): Promise<void> {
     const movedMs = Math.max(0, ...noticing.map(({ sentMs }) => sentMs - beganMs));
     narrator.show(
       `${silence.name}: calls moved after`,
-      `${formatDuration(movedMs)}, ${report.failed} of ${report.sent} failed`,
+      `${(movedMs / 1000).toFixed(1)} s, ${report.failed} of ${report.sent} failed`,
       silence.name === 'hang' ? 'hang' : 'blackHole',
       { movedMs: Math.round(movedMs), ...report },
     );
