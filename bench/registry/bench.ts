@@ -150,7 +150,7 @@ async function start(
   });
   const log = createLogger('bench');
   const members = await Promise.all(
-    names.map(name => Member.open(join(dir, 'clusterset'), CLUSTER_SET, name, listen, log)),
+    names.map((name, i) => Member.open(join(dir, 'clusterset'), CLUSTER_SET, name, i, listen, log)),
   );
   return { members, roles: Object.fromEntries(processes.pids) };
 }
@@ -199,14 +199,15 @@ function sumUs(cpuUs: Readonly<Record<string, number>>): number {
 
 /** Figures downwards, one column for each number of clusters. */
 function formatRows(rows: readonly Figures[]): string {
-  const [first = {}] = rows;
-  return table(
-    Object.keys(first)
-      .map((name, i) => (i === 0 ? name : ''))
-      .slice(0, rows.length + 1),
-    Object.keys(first).map(name => [
-      name,
-      ...rows.map(row => (row[name] ?? Number.NaN).toFixed((row[name] ?? 0) < 10 ? 2 : 0)),
-    ]),
-  );
+  const [heading, ...names] = Object.keys(rows[0] ?? {});
+  const shown = (row: Figures, name: string): string => {
+    const value = row[name] ?? Number.NaN;
+    return value.toFixed(value < 10 && !Number.isInteger(value) ? 2 : 0);
+  };
+  return heading === undefined
+    ? ''
+    : table(
+        [heading, ...rows.map(row => shown(row, heading))],
+        names.map(name => [name, ...rows.map(row => shown(row, name))]),
+      );
 }

@@ -3,6 +3,7 @@
  * delivery is timed from before the publication was sent.
  */
 
+import { setMaxListeners } from 'node:events';
 import { sleep } from '../../src/runtime/supervise.ts';
 import type { RegistryUpdate, WatchPosition } from '../../src/wire/registry-records.ts';
 import { percentile } from '../figures.ts';
@@ -37,6 +38,7 @@ export class Watchers {
   }
 
   async start(): Promise<void> {
+    setMaxListeners(0, this.#stop.signal);
     this.#ended = Promise.all(this.#members.map(member => this.#follow(member)));
     while (this.#ready < this.#members.length) await sleep(POLL_MS);
   }

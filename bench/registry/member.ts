@@ -33,11 +33,14 @@ export class Member {
   /** A connection without the client, for counting what is on it. */
   readonly dial: () => RpcChannel;
   readonly #trustDomain: TrustDomain;
+  /** No two clusters share a gateway's address. */
+  readonly #host: string;
 
   static async open(
     clusterSetDir: string,
     clusterSet: TrustDomain,
     cluster: ClusterName,
+    number: number,
     registry: SocketAddress,
     log: Logger,
   ): Promise<Member> {
@@ -47,13 +50,20 @@ export class Member {
     const client = new RegistryClient({ addresses: [registry], tls, log });
     return new Member(
       cluster,
+      `10.0.${number}.1`,
       client,
       () => new RpcChannel(RegistryDefinition, { address: registry, tls: tls() }),
     );
   }
 
-  private constructor(cluster: ClusterName, client: RegistryClient, dial: () => RpcChannel) {
+  private constructor(
+    cluster: ClusterName,
+    host: string,
+    client: RegistryClient,
+    dial: () => RpcChannel,
+  ) {
     this.cluster = cluster;
+    this.#host = host;
     this.client = client;
     this.dial = dial;
     this.#trustDomain = parseTrustDomain(`${cluster}.example`);
@@ -88,7 +98,7 @@ export class Member {
             `spiffe://${this.#trustDomain}/ns/${this.cluster}/sa/${service}`,
           ),
           locality: { region: this.cluster, zone: i === 0 ? mark : 'zone' },
-          address: { host: '10.0.0.1', port: 15_008 },
+          address: { host: this.#host, port: 15_008 },
         })),
       },
     };
@@ -103,7 +113,7 @@ export class Member {
         trustDomain: this.#trustDomain,
         locality: { region: this.cluster, zone: 'zone' },
         network: this.cluster,
-        gateways: [{ host: '10.0.0.1', port: 15_443 }],
+        gateways: [{ host: this.#host, port: 15_443 }],
         version: VERSION,
         startedMs: Date.now(),
         capabilities: [],

@@ -10,6 +10,15 @@ export interface EtcdMember {
   /** Its name among the processes. */
   readonly name: string;
   readonly client: SocketAddress;
+  /** In the clear, for whoever runs it; the same as `client` without TLS. */
+  readonly control: SocketAddress;
+}
+
+/** Flags of etcd, with files: its own certificate, and whom it lets in; for clients and members alike. */
+export interface EtcdTlsFiles {
+  readonly 'cert-file': string;
+  readonly 'key-file': string;
+  readonly 'trusted-ca-file': string;
 }
 
 const MEMBERS = 3;
@@ -21,27 +30,29 @@ export class EtcdCluster {
   readonly members: readonly EtcdMember[];
   readonly #processes: ProcessSet;
 
-  static async start(processes: ProcessSet, dir: string): Promise<EtcdCluster> {
+  static async start(processes: ProcessSet, dir: string, tls?: EtcdTlsFiles): Promise<EtcdCluster> {
+    const scheme = tls === undefined ? 'http' : 'https';
+    const secure = (address: SocketAddress): string => `${scheme}://${formatAddress(address)}`;
     const members: (EtcdMember & { readonly peer: SocketAddress })[] = [];
     for (let each = 1; each <= MEMBERS; each++) {
-      members.push({
-        name: `etcd-${each}`,
-        client: await findFreeAddress('127.0.0.1'),
-        peer: await findFreeAddress('127.0.0.1'),
-      });
+      const client = await findFreeAddress('127.0.0.1');
+      const control = tls === undefined ? client : await findFreeAddress('127.0.0.1');
+      const peer = await findFreeAddress('127.0.0.1');
+      members.push({ name: `etcd-${each}`, client, control, peer });
     }
-    const initial = members.map(({ name, peer }) => `${name}=${url(peer)}`).join(',');
+    const initial = members.map(({ name, peer }) => `${name}=${secure(peer)}`).join(',');
     await processes.start(
-      ...members.map(({ name, client, peer }): ProcessSpec => {
+      ...members.map(({ name, client, control, peer }): ProcessSpec => {
         const flags = {
           name,
           'data-dir': join(dir, name),
-          'listen-client-urls': url(client),
-          'advertise-client-urls': url(client),
-          'listen-peer-urls': url(peer),
-          'initial-advertise-peer-urls': url(peer),
+          'listen-client-urls': [...new Set([secure(client), url(control)])].join(','),
+          'advertise-client-urls': secure(client),
+          'listen-peer-urls': secure(peer),
+          'initial-advertise-peer-urls': secure(peer),
           'initial-cluster': initial,
           'log-level': 'warn',
+          ...(tls === undefined ? {} : flagsOf(tls)),
         };
         return {
           name,
@@ -90,11 +101,11 @@ export class EtcdCluster {
 
   /** Drops the history up to what it is now. */
   async compact(): Promise<void> {
-    const { client } = await this.leader();
-    const { header } = await ask<{ header: { revision: string } }>(client, '/v3/kv/range', {
+    const { control } = await this.leader();
+    const { header } = await ask<{ header: { revision: string } }>(control, '/v3/kv/range', {
       key: Buffer.from('isthmus').toString('base64'),
     });
-    await ask(client, '/v3/kv/compaction', { revision: header.revision });
+    await ask(control, '/v3/kv/compaction', { revision: header.revision });
   }
 
   #signal(signal: NodeJS.Signals, members: readonly EtcdMember[]): void {
@@ -106,10 +117,16 @@ export class EtcdCluster {
   }
 }
 
-async function leads({ client }: EtcdMember): Promise<boolean> {
+function flagsOf(tls: EtcdTlsFiles): Record<string, string> {
+  const flags = { ...tls, 'client-cert-auth': 'true' };
+  const peers = Object.entries(flags).map(([flag, value]) => [`peer-${flag}`, value] as const);
+  return { ...flags, ...Object.fromEntries(peers) };
+}
+
+async function leads({ control }: EtcdMember): Promise<boolean> {
   try {
     const status = await ask<{ leader?: string; header: { member_id: string } }>(
-      client,
+      control,
       '/v3/maintenance/status',
       {},
     );
@@ -120,8 +137,8 @@ async function leads({ client }: EtcdMember): Promise<boolean> {
 }
 
 /** etcd's JSON gateway. */
-async function ask<T>(client: SocketAddress, path: string, body: object): Promise<T> {
-  const response = await fetch(`${url(client)}${path}`, {
+async function ask<T>(member: SocketAddress, path: string, body: object): Promise<T> {
+  const response = await fetch(`${url(member)}${path}`, {
     method: 'POST',
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(ANSWER_MS_MAX),

@@ -32,6 +32,15 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'etcd leader frozen past every lease',
+    async strike({ etcd }, signal) {
+      const leader = await etcd.leader();
+      etcd.freeze(leader);
+      await sleep(PAST_EVERY_LEASE_MS, signal);
+      etcd.thaw(leader);
+    },
+  },
+  {
     name: 'etcd quorum frozen past every lease',
     async strike({ etcd }, signal) {
       const leader = await etcd.leader();
@@ -91,6 +100,13 @@ export const FAULTS: readonly Fault[] = [
       knife.cut();
       await sleep(PAST_EVERY_LEASE_MS, signal);
       knife.heal();
+    },
+  },
+  {
+    name: 'an agent killed, and back within its lease',
+    async strike({ processes }) {
+      await processes.kill('west/agent');
+      await processes.restart('west/agent');
     },
   },
   {

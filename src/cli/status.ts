@@ -103,13 +103,23 @@ interface ClusterView {
 }
 
 async function gatherRegistry(fleet: Fleet): Promise<StatusReport['registry']> {
-  const answer = await askAdmin<{ kind: string; revision: string | number }>(
-    fleet.registry.admin,
-    '/debug/store',
-  );
+  const answer = await askAdmin<{
+    kind: string;
+    revision: string | number;
+    outage?: string;
+    frozen?: string;
+  }>(fleet.registry.admin, '/debug/store');
   if (answer.kind === 'unreachable') return { state: { kind: 'down', reason: answer.reason } };
-  const { kind, revision } = answer.body;
-  return { state: { kind: 'current' }, store: kind, revision: String(revision) };
+  const { kind, revision, outage, frozen } = answer.body;
+  const reason = frozen === undefined ? outage : `frozen: ${frozen}`;
+  return {
+    state:
+      reason === undefined
+        ? { kind: 'current' }
+        : { kind: 'down', reason: `serves its copy, takes no writes: ${reason}` },
+    store: kind,
+    revision: String(revision),
+  };
 }
 
 async function gatherCluster(fleet: ClusterFleet): Promise<ClusterView> {

@@ -60,7 +60,7 @@ export function exposeState(admin: AdminServer, parts: AgentParts): void {
   admin.debug('registry', () => ({
     ...subscriber.status(),
     leaseExpiresMs: publisher.leaseExpiresMs,
-    problem: publisher.problem,
+    publication: publisher.problem,
     notices: publisher.notices,
   }));
   admin.debug('services', () => ({

@@ -51,6 +51,8 @@ export interface SubscriberStatus {
   /** When `connected` last changed. */
   readonly sinceMs: number;
   readonly lastUpdateMs: number | undefined;
+  /** Why the last watch ended, while there is none. */
+  readonly problem: string | undefined;
   readonly revision: string | undefined;
 }
 
@@ -64,11 +66,15 @@ export class RegistrySubscriber {
   readonly #file: LastKnownGood;
   readonly #observers = new Set<() => void>();
   #view: RegistryView = EMPTY_VIEW;
-  /** A digest has shown that the view is not what the registry has: the next watch starts over. */
-  #doubted = false;
+  /**
+   * The view may not be all that the registry has, so the next watch starts over: it comes from disk, where
+   * an earlier version of this agent left out what it could not read, or a digest has shown it.
+   */
+  #doubted = true;
   #observer: Liveness['observer'] = 'loaded-from-disk';
   #sinceMs: number;
   #lastUpdateMs: number | undefined;
+  #problem: string | undefined;
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
@@ -104,6 +110,7 @@ export class RegistrySubscriber {
       connected: this.connected,
       sinceMs: this.#sinceMs,
       lastUpdateMs: this.#lastUpdateMs,
+      problem: this.connected ? undefined : this.#problem,
       revision: this.#view.position?.revision.toString(),
     };
   }
@@ -140,6 +147,7 @@ export class RegistrySubscriber {
         }
       } catch (error) {
         if (!isMeshError(error)) throw error;
+        this.#problem = error.message;
         log.warn({ error }, 'registry unreachable');
       }
       this.#lost();

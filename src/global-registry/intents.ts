@@ -26,7 +26,7 @@ export function listIntents(mirror: TableMirror): StoredIntent[] {
   );
 }
 
-export function findIntent(mirror: TableMirror, key: IntentKey): Intent | undefined {
+function findIntent(mirror: TableMirror, key: IntentKey): Intent | undefined {
   const row = mirror.rows.get(formatIntentKey(key));
   return row?.kind === 'intent' ? row.intent : undefined;
 }

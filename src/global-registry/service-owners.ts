@@ -10,7 +10,9 @@ import {
   serviceKey,
 } from '../mesh/names.ts';
 import type { Standing } from '../mesh/ownership.ts';
-import { deleteIntent, findIntent, type IntentTable, putIntent } from './intents.ts';
+import { formatIntent } from '../wire/registry-intents.ts';
+import { deleteIntent, type IntentTable, putIntent } from './intents.ts';
+import { formatIntentKey } from './keys.ts';
 import type { TableMirror } from './table-mirror.ts';
 
 export interface ServiceRef {
@@ -101,9 +103,15 @@ export function listOwners(mirror: TableMirror): OwnedService[] {
   return [...services.values()].sort((a, b) => (a.service < b.service ? -1 : 1));
 }
 
+/** To be written again with more clusters. Throws REQUEST_INVALID when that would lose what it says besides. */
 function ownersOf(mirror: TableMirror, service: ServiceRef): readonly ClusterName[] | undefined {
-  const intent = findIntent(mirror, keyOfOwnership(service));
-  return intent?.kind === 'service-ownership' ? intent.clusters : undefined;
+  const row = mirror.rows.get(formatIntentKey(keyOfOwnership(service)));
+  if (row?.kind !== 'intent' || row.intent.kind !== 'service-ownership') return undefined;
+  if (Buffer.compare(formatIntent(row.intent), row.entry.value) === 0) return row.intent.clusters;
+  throw new MeshError(
+    'REQUEST_INVALID',
+    `who owns ${serviceKey(service.namespace, service.name)} was written by a newer version and says more than this registry can read; use a registry of that version, or say all of it again: isthmus service own`,
+  );
 }
 
 function keyOfOwnership({ namespace, name }: ServiceRef): ReturnType<typeof intentKey> {

@@ -91,12 +91,18 @@ function headerText(text: string): string {
   return Buffer.from(shown).toString();
 }
 
+/** grpc-js says what it did around the one thing that matters to a reader. */
+function withoutWrapping(details: string): string {
+  const wrapped = /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note:/s;
+  return wrapped.exec(details)?.[1] ?? details;
+}
+
 /** What a call failed with, as the error the server threw or the nearest of our codes. */
 export function fromStatus(error: ServiceError, target: string): MeshError {
   const sent = error.metadata.get(CODE_KEY)[0];
   const known = ERROR_CODES.find(code => code === sent);
   if (known !== undefined) return new MeshError(known, error.details, { cause: error });
-  const message = `${target}: ${error.details || messageOf(error)}`;
+  const message = `${target}: ${withoutWrapping(error.details || messageOf(error))}`;
   switch (error.code) {
     case status.DEADLINE_EXCEEDED:
       return new MeshError('DEADLINE_EXCEEDED', message, { cause: error });

@@ -65,4 +65,39 @@ describe("a digest of the registry's", () => {
     expect(asked.length).to.be.greaterThan(1);
     expect(asked.every(from => from === undefined)).to.equal(true);
   });
+
+  it('is not needed after a start: the whole table is asked for, and nothing older is believed', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'isthmus-digest-'));
+    const asked: (WatchPosition | undefined)[] = [];
+    const agent = (update: RegistryUpdate): RegistrySubscriber => {
+      const registry = {
+        async *watch(from: WatchPosition | undefined, signal: AbortSignal) {
+          asked.push(from);
+          yield update;
+          await aborted(signal);
+        },
+      } as unknown as RegistryPort;
+      return new RegistrySubscriber({ registry, stateDir: dir, log, now: Date.now });
+    };
+    const runUntil = async (
+      subscriber: RegistrySubscriber,
+      done: () => boolean,
+    ): Promise<RegistrySubscriber> => {
+      const stop = new AbortController();
+      const running = subscriber.run(stop.signal);
+      while (!done()) await sleep(5);
+      stop.abort();
+      await running;
+      return subscriber;
+    };
+    const first = agent(table);
+    await runUntil(first, () => first.connected);
+    const second = agent({ ...table, position: { ...position, revision: 4n }, records: [] });
+    await second.load();
+    await runUntil(second, () => asked.length > 2);
+    expect(asked.every(from => from === undefined)).to.equal(true);
+    expect(second.position).to.deep.equal(position);
+    expect(second.clusters.entries().size).to.equal(1);
+    await rm(dir, { recursive: true });
+  });
 });

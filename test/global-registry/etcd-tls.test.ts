@@ -1,14 +1,17 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { EtcdCluster } from '../../soak/registry/etcd-cluster.ts';
+import { ProcessSet } from '../../src/cli/demo/processes.ts';
 import { EtcdStore } from '../../src/global-registry/etcd-store.ts';
 import { loadEtcdTls } from '../../src/global-registry/etcd-tls.ts';
 import { type Etcd, startEtcd } from '../support/etcd.ts';
+import { makeEtcdPki } from '../support/etcd-pki.ts';
 import { configOf } from './records.ts';
 import { codeOf, RegistryBed, seenBy } from './registry-bed.ts';
+import { storeContract } from './store-contract.ts';
 
 const FILES = { ca: 'ca.pem', cert: 'client.pem', key: 'client.key' };
 
@@ -20,16 +23,7 @@ describe('etcd behind TLS', function () {
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'isthmus-etcd-tls-'));
-    makeAuthority(dir, 'ca');
-    makeAuthority(dir, 'other-ca');
-    await writeFile(join(dir, 'san.cnf'), 'subjectAltName=IP:127.0.0.1\n');
-    for (const [name, authority] of [
-      ['server', 'ca'],
-      ['client', 'ca'],
-      ['stranger', 'other-ca'],
-    ] as const) {
-      makeLeaf(dir, name, authority);
-    }
+    makeEtcdPki(dir);
     etcd = await startEtcd({
       'cert-file': join(dir, 'server.pem'),
       'key-file': join(dir, 'server.key'),
@@ -83,22 +77,50 @@ describe('etcd behind TLS', function () {
   });
 });
 
-function openssl(dir: string, ...args: readonly string[]): void {
-  execFileSync('openssl', args, { cwd: dir, stdio: 'pipe' });
-}
+describe('three members of etcd behind TLS keep the contract', function () {
+  this.timeout(60_000);
+  let dir: string;
+  let processes: ProcessSet;
+  let etcd: EtcdCluster;
+  const opened = new Set<EtcdStore>();
 
-const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'isthmus-etcd-tls-'));
+    makeEtcdPki(dir);
+    processes = new ProcessSet(dir);
+    etcd = await EtcdCluster.start(processes, dir, {
+      'cert-file': join(dir, 'server.pem'),
+      'key-file': join(dir, 'server.key'),
+      'trusted-ca-file': join(dir, 'ca.pem'),
+    });
+  });
+  afterEach(async () => {
+    for (const store of opened) await store.close();
+    opened.clear();
+  });
+  after(async () => {
+    await processes.stopAll();
+    await rm(dir, { recursive: true });
+  });
 
-function makeAuthority(dir: string, name: string): void {
-  const files = ['-keyout', `${name}.key`, '-out', `${name}.pem`];
-  openssl(dir, 'req', '-x509', ...NEW_KEY, ...files, '-subj', `/CN=${name}`, '-days', '2');
-}
+  const open = async (): Promise<EtcdStore> => {
+    const tls = await loadEtcdTls(FILES, join(dir, 'registry.yaml'));
+    const store = new EtcdStore(
+      etcd.members.map(({ client }) => client),
+      tls,
+    );
+    opened.add(store);
+    return store;
+  };
 
-function makeLeaf(dir: string, name: string, authority: string): void {
-  const request = ['-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`];
-  openssl(dir, 'req', '-new', ...NEW_KEY, ...request);
-  const signed = ['-in', `${name}.csr`, '-out', `${name}.pem`, '-extfile', 'san.cnf', '-days', '2'];
-  const by = ['-CA', `${authority}.pem`, '-CAkey', `${authority}.key`, '-CAcreateserial'];
-  openssl(dir, 'x509', '-req', ...signed, ...by);
-  chmodSync(join(dir, `${name}.key`), 0o600);
-}
+  storeContract(async () => ({
+    store: await open(),
+    compact: () => etcd.compact(),
+    crash: async () => {
+      await etcd.kill(...etcd.members);
+      await etcd.restart(...etcd.members);
+      await etcd.leader();
+      return open();
+    },
+  }));
+});

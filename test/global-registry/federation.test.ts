@@ -11,8 +11,13 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from '../../src/wire/generated/grpc/health/v1/health.ts';
 import { RegistryOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/registry.ts';
-import type { AuditEntry } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
-import type { RegistryRecord } from '../../src/wire/registry-records.ts';
+import {
+  type AuditEntry,
+  PublishRequest,
+  RegistryDefinition,
+} from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
+import { formatRecord, type RegistryRecord } from '../../src/wire/registry-records.ts';
+import { startEtcd } from '../support/etcd.ts';
 import { configOf, sliceOf, trustDomainOf, west } from './records.ts';
 import { codeOf, eventually, next, type Placed, RegistryBed, seenBy } from './registry-bed.ts';
 
@@ -109,6 +114,54 @@ describe('a federation', function () {
     await join_('east', sliceOf('east', { exportTo: [west] }));
     expect(await seenBy(bed.clientOf('west', registry))).to.include('east shop/cart');
     expect(await seenBy(bed.clientOf('eu', registry))).to.deep.equal(['east alive', 'east config']);
+  });
+
+  it('passes on what only newer versions can read, through a restart and a whole table', async () => {
+    const name = 'newer';
+    const older = await bed.start(name);
+    // Field 99, which nobody knows yet.
+    const extended = (record: RegistryRecord): Buffer =>
+      Buffer.concat([formatRecord(record), Buffer.from([0x98, 0x06, 0x07])]);
+    const [config, slice] = [extended(configOf('east')), extended(sliceOf('east'))];
+    const publish = RegistryDefinition.methods.publish;
+    const request = PublishRequest.fromPartial({ puts: [config, slice] });
+    await bed.channelOf('east', older, RegistryDefinition).unary(publish, request);
+    await bed.clientOf('west', older).publish({ puts: [configOf('west')], deletes: [] });
+    await older.stop();
+    const again = await bed.start(name);
+    const { watch } = RegistryDefinition.methods;
+    const reader = bed.channelOf('west', again, RegistryDefinition);
+    const found: Buffer[] = [];
+    for await (const { body } of reader.serverStream(
+      watch,
+      watch.requestType.create(),
+      AbortSignal.timeout(10_000),
+    )) {
+      if (body?.$case !== 'replaceAll') continue;
+      found.push(...body.value.records.map(({ record }) => Buffer.from(record)));
+      if (!body.value.more) break;
+    }
+    expect(found.map(each => each.toString('hex'))).to.include.members([
+      config.toString('hex'),
+      slice.toString('hex'),
+    ]);
+    expect(await seenBy(bed.clientOf('west', again))).to.include('east shop/cart');
+  });
+
+  it("adds nothing to an operator's word that says more than it can read", async () => {
+    await join_('east', sliceOf('east'));
+    await join_('west', sliceOf('west'));
+    await registry.operator.unary(methods.ownService, { ...CART, clusters: ['east'] });
+    const { intents } = await registry.operator.unary(methods.listIntents, {});
+    const [word] = intents;
+    const approve = { ...CART, cluster: 'west' };
+    const newer = Buffer.concat([word?.intent ?? Buffer.alloc(0), Buffer.from([0x98, 0x06, 0x07])]);
+    await registry.operator.unary(methods.putIntent, { intent: newer });
+    expect(await codeOf(registry.operator.unary(methods.approveExport, approve))).to.equal(
+      'REQUEST_INVALID',
+    );
+    await registry.operator.unary(methods.putIntent, { intent: word?.intent ?? Buffer.alloc(0) });
+    expect(await codeOf(registry.operator.unary(methods.approveExport, approve))).to.equal('ok');
   });
 
   it('shows who imports each export, and how far they have come', async () => {
@@ -295,6 +348,32 @@ describe('a registry whose store was put back', function () {
     const update = await next(back, position);
     expect(update.kind).to.equal('replace-all');
     expect(update.position.storeId).to.match(/\/1$/);
+  });
+
+  it('is not led by an etcd restored from a backup: it shows what it had, and takes no writes until an operator confirms', async () => {
+    const etcd = await startEtcd();
+    try {
+      const store = { kind: 'etcd' as const, endpoints: [etcd.address] };
+      const registry = await bed.start('restored', store);
+      const east = bed.clientOf('east', registry);
+      await east.publish({ puts: [configOf('east')], deletes: [] });
+      await etcd.saveBackup();
+      const publication = { puts: [sliceOf('east')], deletes: [] };
+      await east.publish(publication);
+      await etcd.restoreBackup();
+      const frozen = async (): Promise<string | undefined> =>
+        (await registry.debug<StoreState>('/debug/store')).frozen;
+      await eventually(async () => (await frozen()) !== undefined);
+      expect(await frozen()).to.match(/has gone back from (term|revision)/);
+      expect(await seenBy(bed.clientOf('west', registry))).to.include('east shop/cart');
+      expect(await codeOf(east.publish(publication))).to.equal('STORE_UNAVAILABLE');
+      await registry.operator.unary(methods.confirmStore, { by: 'ada' });
+      await eventually(async () => (await codeOf(east.publish(publication))) === 'ok');
+      expect(await seenBy(bed.clientOf('west', registry))).to.include('east shop/cart');
+    } finally {
+      await bed.reset();
+      await etcd.stop();
+    }
   });
 
   it('is not confused by an ordinary restart', async () => {

@@ -127,6 +127,42 @@ describe('several registry processes on one etcd', function () {
     await etcd.leader();
   });
 
+  it('both go on while the leader of etcd stands still, and hide nothing that was there', async () => {
+    const east = bed.clientOf('east', one, two);
+    await east.publish({ puts: [configOf('east'), sliceOf('east')], deletes: [] });
+    const leader = await etcd.leader();
+    etcd.freeze(leader);
+    try {
+      for (const registry of [one, two]) {
+        expect(await seenBy(bed.clientOf('west', registry))).to.include('east shop/cart');
+      }
+      await eventually(
+        async () =>
+          (await codeOf(
+            east.publish({ puts: [sliceOf('east', { endpoints: 5 })], deletes: [] }),
+          )) === 'ok',
+      );
+    } finally {
+      etcd.thaw(leader);
+    }
+    for (const registry of [one, two]) {
+      expect(await seenBy(bed.clientOf('west', registry))).to.include('east shop/cart');
+    }
+  });
+
+  it('history compacted away under a watch costs nobody a change', async () => {
+    const east = bed.clientOf('east', two);
+    await east.publish({ puts: [configOf('east'), sliceOf('east')], deletes: [] });
+    const west = bed.clientOf('west', one);
+    await eventually(async () => (await seenBy(west)).includes('east shop/cart'));
+    const cart = { kind: 'export-slice', namespace: 'shop', name: 'cart', slice: 0 };
+    await east.publish({ puts: [], deletes: [cart as never] });
+    await etcd.compact();
+    await east.publish({ puts: [sliceOf('east', { name: 'next' })], deletes: [] });
+    await eventually(async () => (await seenBy(west)).includes('east shop/next'));
+    expect(await seenBy(west)).to.not.include('east shop/cart');
+  });
+
   it('history compacted away while nobody watched is no deletion missed', async () => {
     const east = bed.clientOf('east', two);
     await east.publish({ puts: [configOf('east'), sliceOf('east')], deletes: [] });

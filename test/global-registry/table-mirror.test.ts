@@ -252,6 +252,20 @@ describe('the mirror of the table', () => {
     expect(second.position.revision).to.equal(store.revision);
   });
 
+  it('tells a subscriber of a table that never rests just as often', async () => {
+    const subscriber = new Subscriber(mirror, undefined, 50);
+    await subscriber.next();
+    let written = 0;
+    const busy = setInterval(() => store.change([put('east', written++ % 5)]), 1);
+    try {
+      let update = await subscriber.next();
+      while (update.kind !== 'heartbeat') update = await subscriber.next();
+      expect(update.digest).to.equal(mirror.table.digestFor('north' as ClusterName));
+    } finally {
+      clearInterval(busy);
+    }
+  });
+
   it('ends its subscribers when it stops', async () => {
     const subscriber = new Subscriber(mirror);
     await subscriber.next();

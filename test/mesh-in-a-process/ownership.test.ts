@@ -15,7 +15,7 @@ const BIN = fileURLToPath(new URL('../../../bin/isthmus.js', import.meta.url));
 const run = promisify(execFile);
 
 interface RegistryLink {
-  readonly problem?: { readonly code: string };
+  readonly publication?: { readonly code: string };
   readonly notices: readonly { readonly kind: string; readonly message: string }[];
 }
 interface Import {
@@ -107,7 +107,7 @@ describe('who backs a service', function () {
         '/debug/registry',
       );
       expect(link?.leaseExpiresMs).to.be.greaterThan(started);
-      expect(link?.problem).to.equal(undefined);
+      expect(link?.publication).to.equal(undefined);
     }, 8_000);
   });
 });

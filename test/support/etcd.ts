@@ -1,10 +1,12 @@
 /** A private etcd of one member, on free ports and in a directory of its own. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { EtcdTlsFiles } from '../../soak/registry/etcd-cluster.ts';
 import { formatAddress, type SocketAddress } from '../../src/mesh/address.ts';
 import { findFreeAddress } from '../../src/runtime/listen.ts';
 import { sleep } from '../../src/runtime/supervise.ts';
@@ -18,27 +20,29 @@ export interface Etcd {
   /** Stops the process where it stands: a frozen machine, seen from outside. */
   freeze(): void;
   thaw(): void;
+  /** Of everything it holds now. */
+  saveBackup(): Promise<void>;
+  /** The same member with what it held then. */
+  restoreBackup(): Promise<void>;
   /** Ends the process and removes the data. */
   stop(): Promise<void>;
 }
 
-/** Flags of etcd, with files: its own certificate, and whom it lets in. */
-export interface EtcdServerTls {
-  readonly 'cert-file': string;
-  readonly 'key-file': string;
-  readonly 'trusted-ca-file': string;
-}
-
+const NAME = 'test';
 const START_MS_MAX = 15_000;
+const etcdctl = (...args: readonly string[]): Promise<unknown> =>
+  promisify(execFile)('etcdctl', args, { env: { ...process.env, ETCDCTL_API: '3' } });
 
 /** Throws when there is no etcd: the tests that need one must not pass without it. */
-export async function startEtcd(tls?: EtcdServerTls): Promise<Etcd> {
+export async function startEtcd(tls?: EtcdTlsFiles): Promise<Etcd> {
   const dir = await mkdtemp(join(tmpdir(), 'isthmus-etcd-'));
   const address = await findFreeAddress('127.0.0.1');
   const peer = await findFreeAddress('127.0.0.1');
   const metrics = tls === undefined ? undefined : await findFreeAddress('127.0.0.1');
   const tlsFlags = tls === undefined ? {} : { ...tls, 'client-cert-auth': 'true' };
-  const start = (): Promise<ChildProcess> => launch(dir, address, peer, tlsFlags, metrics);
+  const dataDir = join(dir, 'data');
+  const backup = join(dir, 'backup');
+  const start = (): Promise<ChildProcess> => launch(dataDir, address, peer, tlsFlags, metrics);
   let child = await start();
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -54,6 +58,18 @@ export async function startEtcd(tls?: EtcdServerTls): Promise<Etcd> {
     },
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
+    saveBackup: async () => {
+      await etcdctl(`--endpoints=${formatAddress(address)}`, 'snapshot', 'save', backup);
+    },
+    restoreBackup: async () => {
+      await kill();
+      await rm(dataDir, { recursive: true });
+      const peerUrl = `http://${formatAddress(peer)}`;
+      const member = [`--name=${NAME}`, `--initial-cluster=${NAME}=${peerUrl}`];
+      const to = [`--initial-advertise-peer-urls=${peerUrl}`, `--data-dir=${dataDir}`];
+      await etcdctl('snapshot', 'restore', backup, ...member, ...to);
+      child = await start();
+    },
     stop: async () => {
       await kill();
       await rm(dir, { recursive: true });
@@ -72,13 +88,13 @@ async function launch(
   const healthUrl = metrics === undefined ? clientUrl : `http://${formatAddress(metrics)}`;
   const peerUrl = `http://${formatAddress(peer)}`;
   const flags = {
-    name: 'test',
+    name: NAME,
     'data-dir': dir,
     'listen-client-urls': clientUrl,
     'advertise-client-urls': clientUrl,
     'listen-peer-urls': peerUrl,
     'initial-advertise-peer-urls': peerUrl,
-    'initial-cluster': `test=${peerUrl}`,
+    'initial-cluster': `${NAME}=${peerUrl}`,
     'log-level': 'error',
     ...(metrics === undefined ? {} : { 'listen-metrics-urls': healthUrl }),
     ...tlsFlags,

@@ -18,6 +18,7 @@ import {
   type GatewayMember,
   type SidecarMember,
 } from '../fleet.ts';
+import { gatherLiveness, type LivenessStatus } from '../liveness-status.ts';
 
 export interface Facts {
   /** Every process that the configuration names. */
@@ -26,6 +27,8 @@ export interface Facts {
   readonly agents: readonly AgentFact[];
   readonly proxies: readonly ProxyFact[];
   readonly gateways: readonly GatewayFact[];
+  /** How each agent judges each other cluster. */
+  readonly liveness: readonly LivenessStatus[];
 }
 
 export interface ProcessFact {
@@ -45,6 +48,8 @@ export interface StoreFact {
   readonly registry: string;
   readonly kind: string;
   readonly outage?: string;
+  /** What went back in it, while no operator has confirmed that. */
+  readonly frozen?: string;
 }
 
 export interface AgentFact {
@@ -56,8 +61,14 @@ export interface AgentFact {
     /** Why not, as far as it knows. */
     readonly problem?: string;
     readonly leaseExpiresMs?: number;
-    /** Why its last publication failed. */
-    readonly publishProblem?: string;
+    /** Why its last publication failed, while it does. */
+    readonly publication?: { readonly code: string; readonly message: string };
+    /** What the registry has to say about its records. */
+    readonly notices: readonly {
+      readonly kind: string;
+      readonly subject: string;
+      readonly message: string;
+    }[];
   };
   readonly clusters: readonly KnownCluster[];
   readonly refusals: readonly {
@@ -80,7 +91,11 @@ export interface KnownCluster {
   readonly freshness?: Freshness;
   readonly config?: { readonly gateways: readonly SocketAddress[] };
   readonly bundle?: { readonly trustDomain: string; readonly sequence: number };
-  readonly exports: readonly { readonly namespace: string; readonly name: string }[];
+  readonly exports: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly exportTo: 'all' | readonly string[];
+  }[];
 }
 
 export interface ProxyFact {
@@ -109,12 +124,13 @@ export interface GatewayFact {
 export async function gatherFacts(fleet: Fleet, now: () => number): Promise<Facts> {
   const members = allMembers(fleet);
   const proxies = fleet.clusters.flatMap(({ gateway, sidecars }) => [gateway, ...sidecars]);
-  const [processes, store, agents, proxyFacts, gateways] = await Promise.all([
+  const [processes, store, agents, proxyFacts, gateways, liveness] = await Promise.all([
     Promise.all(members.map(member => gatherProcess(member, now))),
     askAdminBody<Omit<StoreFact, 'registry'>>(fleet.registry.admin, '/debug/store'),
     Promise.all(fleet.clusters.map(({ agent }) => gatherAgent(agent))),
     Promise.all(proxies.map(gatherProxy)),
     Promise.all(fleet.clusters.map(({ gateway }) => gatherGateway(gateway))),
+    Promise.all(fleet.clusters.map(gatherLiveness)),
   ]);
   return {
     processes,
@@ -122,6 +138,7 @@ export async function gatherFacts(fleet: Fleet, now: () => number): Promise<Fact
     agents: agents.filter(each => each !== undefined),
     proxies: proxyFacts.filter(each => each !== undefined),
     gateways,
+    liveness: liveness.flat(),
   };
 }
 

@@ -28,18 +28,28 @@ function componentOf(name: string): string {
   return ['agent', 'gateway', 'registry'].includes(part) ? part : 'sidecar';
 }
 
-export function gatewaysAnswer({ gateways }: Facts): Finding[] {
-  return gateways.flatMap(({ name, address, problem }) =>
-    problem === undefined
-      ? []
-      : [
-          {
-            subject: name,
-            cause: `${address} takes no connection: ${problem}`,
-            next: 'start it, or open the way to it; other clusters come in through it alone',
-          },
-        ],
-  );
+/** From here, and from every other cluster's data path, which is what counts. */
+export function gatewaysAnswer({ gateways, liveness }: Facts, nowMs: number): Finding[] {
+  const closed = gateways.filter(({ problem }) => problem !== undefined);
+  return [
+    ...closed.map(({ name, address, problem }) => ({
+      subject: name,
+      cause: `${address} takes no connection: ${problem ?? ''}`,
+      next: 'start it, or open the way to it; other clusters come in through it alone',
+    })),
+    ...liveness.flatMap(({ observer, cluster, verdict, sinceMs, pathsAnswering, pathsProbed }) => {
+      const isKnown = closed.some(({ name }) => name === `${cluster}/gateway`);
+      if (isKnown || verdict === 'serving' || verdict === 'stale') return [];
+      const age = formatDuration(nowMs - sinceMs);
+      return [
+        {
+          subject: `${cluster}/gateway`,
+          cause: `${observer} has called "${cluster}" ${verdict} for ${age}: ${pathsAnswering} of ${pathsProbed} of its proxies' paths there answer`,
+          next: `is it stopped, hung, or is the way from ${observer} to it closed? See /debug/liveness of ${observer}/agent; its calls go elsewhere meanwhile`,
+        },
+      ];
+    }),
+  ];
 }
 
 export function proxiesCurrent({ agents, proxies }: Facts, nowMs: number): Finding[] {

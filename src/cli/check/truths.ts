@@ -41,7 +41,7 @@ export function judge(facts: Facts, nowMs: number): Truth[] {
     'every agent knows every other cluster, freshly': clustersFresh,
     'every bundle is the newest, everywhere': bundlesFresh,
     'exports are accepted': exportsAccepted,
-    'every gateway takes connections': gatewaysAnswer,
+    'every gateway answers': gatewaysAnswer,
     'every proxy is connected and refuses nothing': proxiesCurrent,
     'no certificate is near its end': svidsLive,
     'clocks agree': clocksAgree,
@@ -79,20 +79,7 @@ function withoutAbsentClusters(facts: Facts): Facts {
 
 function registryReachable({ stores, agents }: Facts, nowMs: number): Finding[] {
   return [
-    ...stores.flatMap(({ registry, kind, outage }) =>
-      outage === undefined
-        ? []
-        : [
-            {
-              subject: registry,
-              cause: `it lost its store (${kind}): ${outage}`,
-              next:
-                kind === 'etcd'
-                  ? 'etcdctl endpoint status on each member; writes wait until a quorum answers'
-                  : 'see its log; the store is under <stateDir>/store',
-            },
-          ],
-    ),
+    ...stores.flatMap(storeFollowed),
     ...agents.flatMap(({ name, registry }) =>
       registry.connected
         ? []
@@ -107,22 +94,59 @@ function registryReachable({ stores, agents }: Facts, nowMs: number): Finding[] 
   ];
 }
 
-function leasesHeld({ agents }: Facts, nowMs: number): Finding[] {
-  return agents.flatMap(({ name, registry }) => {
-    const expires = registry.leaseExpiresMs;
-    if (expires !== undefined && expires > nowMs) return [];
-    const cause =
-      expires === undefined
-        ? 'it has no lease'
-        : `it ran out ${formatDuration(nowMs - expires)} ago`;
+function storeFollowed({ registry, kind, outage, frozen }: Facts['stores'][number]): Finding[] {
+  if (frozen !== undefined) {
     return [
       {
-        subject: name,
-        cause: `${cause}${registry.publishProblem === undefined ? '' : `: ${registry.publishProblem}`}`,
-        next: 'the agent asks for another as soon as a registry takes writes; until then the others serve this cluster as stale',
+        subject: registry,
+        cause: `frozen, and takes no writes: ${frozen}`,
+        next: 'put the newer data back; or, if what the store holds now is to count: isthmus unfreeze',
       },
     ];
-  });
+  }
+  if (outage === undefined) return [];
+  return [
+    {
+      subject: registry,
+      cause: `it does not follow its store (${kind}): ${outage}`,
+      next:
+        kind === 'etcd'
+          ? 'etcdctl endpoint status on each member; reads go on, writes wait until a quorum answers'
+          : 'see its log; the store is under <stateDir>/store',
+    },
+  ];
+}
+
+function leasesHeld({ agents }: Facts, nowMs: number): Finding[] {
+  return agents.flatMap(({ name, registry }) => [
+    ...leaseHeld(name, registry, nowMs),
+    ...registry.notices
+      .filter(({ kind }) => kind === RIVAL_NOTICE)
+      .map(({ message }) => ({
+        subject: name,
+        cause: message,
+        next: 'the registry keeps to this agent; isthmus audit says who was refused, and when',
+      })),
+  ]);
+}
+
+function leaseHeld(
+  subject: string,
+  { leaseExpiresMs, publication }: AgentFact['registry'],
+  nowMs: number,
+): Finding[] {
+  if (leaseExpiresMs !== undefined && leaseExpiresMs > nowMs) return [];
+  const cause =
+    leaseExpiresMs === undefined
+      ? 'it has no lease'
+      : `its lease ran out ${formatDuration(nowMs - leaseExpiresMs)} ago`;
+  return [
+    {
+      subject,
+      cause: publication === undefined ? cause : `${cause}: ${publication.message}`,
+      next: 'it asks for another as soon as a registry takes writes; until then the others serve this cluster as stale',
+    },
+  ];
 }
 
 function clustersFresh({ agents }: Facts, nowMs: number): Finding[] {
@@ -179,42 +203,86 @@ function bundlesFresh({ agents, proxies }: Facts): Finding[] {
   ];
 }
 
+/** Another agent claims to be the same cluster. */
+const RIVAL_NOTICE = 'rival-instance';
+/** A service that another cluster owns. */
+const WAITING_NOTICE = 'export-waiting';
 /** The one refusal that is about what a cluster exports; the others are about whom to trust. */
 const EXPORT_REFUSAL = 'endpoint-of-other-domain';
 
 function exportsAccepted({ agents }: Facts): Finding[] {
   const byCluster = new Map(agents.map(agent => [agent.cluster, agent]));
-  return agents.flatMap(({ name, clusters, registry, refusals }) => [
-    ...refusals.filter(({ kind }) => kind === EXPORT_REFUSAL).map(each => refusal(name, each)),
-    ...(registry.publishProblem === undefined
-      ? []
-      : [
-          {
-            subject: name,
-            cause: `the registry does not take what it publishes: ${registry.publishProblem}`,
-            next: 'correct what the message names; the agent tries again by itself',
-          },
-        ]),
-    ...clusters.flatMap(known => missingExports(name, known, byCluster.get(known.name))),
-  ]);
+  return [
+    ...agents.flatMap(agent => [
+      ...agent.refusals
+        .filter(({ kind }) => kind === EXPORT_REFUSAL)
+        .map(each => refusal(agent.name, each)),
+      ...publicationTaken(agent.name, agent.registry),
+      ...agent.clusters.flatMap(known => missingExports(agent, known, byCluster.get(known.name))),
+    ]),
+    ...exportsWaiting(agents),
+  ];
 }
 
-/** A stale cluster's exports are as old as it is, which is said elsewhere. */
+/** What the weather does to a publication is said by the truth about the registry. */
+const TAKEN_LATER: ReadonlySet<string> = new Set([
+  'PEER_UNAVAILABLE',
+  'STORE_UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'REVISION_CONFLICT',
+  'LEASE_NOT_FOUND',
+]);
+
+function publicationTaken(subject: string, { publication }: AgentFact['registry']): Finding[] {
+  if (publication === undefined || TAKEN_LATER.has(publication.code)) return [];
+  return [
+    {
+      subject,
+      cause: `the registry does not take what it publishes (${publication.code}): ${publication.message}`,
+      next: 'correct what the message names; the agent tries again by itself. What it published before stays in force',
+    },
+  ];
+}
+
+/** Owner and waiting cluster are both told; it is one finding. */
+function exportsWaiting(agents: readonly AgentFact[]): Finding[] {
+  const waiting = new Map(
+    agents.flatMap(({ registry }) =>
+      registry.notices
+        .filter(({ kind }) => kind === WAITING_NOTICE)
+        .map(({ subject, message }) => [message, subject] as const),
+    ),
+  );
+  return [...waiting].map(([cause, subject]) => ({
+    subject,
+    cause,
+    next: 'approve it, or stop exporting it there; isthmus service list shows who backs what',
+  }));
+}
+
+/**
+ * A stale cluster's exports are as old as it is, one that waits is shown to nobody, and one for others is
+ * none of this importer's: the first two are said elsewhere.
+ */
 function missingExports(
-  importer: string,
+  importer: AgentFact,
   known: KnownCluster,
   exporter: AgentFact | undefined,
 ): Finding[] {
   if (known.local || known.freshness?.kind === 'stale' || exporter === undefined) return [];
   const seen = new Set(known.exports.map(serviceOf));
+  const waiting = new Set(exporter.registry.notices.map(({ subject }) => subject));
   const own = exporter.clusters.find(({ local }) => local)?.exports ?? [];
-  const missing = own.map(serviceOf).filter(service => !seen.has(service));
+  const missing = own
+    .filter(({ exportTo }) => exportTo === 'all' || exportTo.includes(importer.cluster))
+    .map(serviceOf)
+    .filter(service => !seen.has(service) && !waiting.has(service));
   if (missing.length === 0) return [];
   return [
     {
-      subject: importer,
+      subject: importer.name,
       cause: `does not have ${missing.join(', ')} of cluster "${known.name}"`,
-      next: 'if it was exported a moment ago, ask again; else see whether it is exported to this cluster and who owns the name: isthmus service list',
+      next: 'if it was exported a moment ago, ask again; else compare /debug/exports of the registry with /debug/clusters of this agent',
     },
   ];
 }

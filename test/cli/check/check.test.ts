@@ -1,12 +1,14 @@
 /** `isthmus check` against a whole mesh: it holds while the mesh does, and names what was taken away. */
 
-import { chmodSync, statSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { after, before, describe, it } from 'mocha';
 import { askAdminBody } from '../../../src/cli/admin-client.ts';
 import { gatherFacts } from '../../../src/cli/check/facts.ts';
 import { judge, type Truth } from '../../../src/cli/check/truths.ts';
 import { findSidecar } from '../../../src/cli/fleet.ts';
+import { formatAddress } from '../../../src/mesh/address.ts';
 import type { ProcessFacts } from '../../../src/runtime/process-facts.ts';
 import { type Mesh, startMesh } from '../../support/mesh.ts';
 
@@ -49,8 +51,40 @@ describe('isthmus check on a mesh', function () {
       'west/agent',
       'west/gateway',
     ]);
-    expect(subjects('every gateway takes connections')).to.deep.equal(['west/gateway']);
+    expect(subjects('every gateway answers')).to.deep.equal(['west/gateway']);
     await mesh.start('west/agent', 'west/gateway');
+    await untilTruths('held again', allHold);
+  });
+
+  it('names what the registry refuses to take, with its reason, and holds again once it is corrected', async () => {
+    const file = join(mesh.configDir, 'west', 'services.yaml');
+    const right = readFileSync(file, 'utf8');
+    const gateway = mesh.fleet.clusters.find(({ name }) => name === 'east')?.gateway.listen;
+    const wrong = right.replace(
+      /(name: payments\n(?:.*\n)*?.*sidecar: )[0-9.:]+/,
+      `$1${gateway === undefined ? '' : formatAddress(gateway)}`,
+    );
+    expect(wrong).to.not.equal(right);
+    writeFileSync(file, wrong);
+    const truths = await untilTruths('found', found =>
+      found.some(({ name, holds }) => name === 'exports are accepted' && !holds),
+    );
+    const [finding] = truths.flatMap(({ findings }) => findings.filter(f => f.warning !== true));
+    expect(finding?.subject).to.equal('west/agent');
+    expect(finding?.cause).to.match(/PERMISSION_DENIED.*is the gateway of cluster "east"/);
+    writeFileSync(file, right);
+    await untilTruths('held again', allHold);
+  });
+
+  it('says why an agent has no registry', async () => {
+    await mesh.stop('registry');
+    const reachable = (truths: Truth[]) =>
+      truths.find(({ name }) => name.startsWith('the registry is reachable'));
+    await untilTruths('found', found => {
+      const findings = reachable(found)?.findings ?? [];
+      return findings.filter(({ cause }) => cause.includes('ECONNREFUSED')).length === 2;
+    });
+    await mesh.start('registry');
     await untilTruths('held again', allHold);
   });
 

@@ -10,10 +10,11 @@ import type {
   ProxyFact,
 } from '../../../src/cli/check/facts.ts';
 import { absentClusters, judge } from '../../../src/cli/check/truths.ts';
+import type { LivenessStatus } from '../../../src/cli/liveness-status.ts';
 
 const NOW = 10_000_000;
 const HOUR = 3_600_000;
-const EXPORTS = [{ namespace: 'shop', name: 'payments' }];
+const EXPORTS = [{ namespace: 'shop', name: 'payments', exportTo: 'all' as const }];
 
 const process = (name: string, cluster?: string, says = {}): ProcessFact => ({
   name,
@@ -41,10 +42,11 @@ const known = (name: string, local: boolean, rest: Partial<KnownCluster> = {}): 
   exports: EXPORTS,
   ...rest,
 });
+const CONNECTED = { connected: true, sinceMs: 0, leaseExpiresMs: NOW + 8_000, notices: [] };
 const agent = (cluster: string, other: string, rest: Partial<AgentFact> = {}): AgentFact => ({
   name: `${cluster}/agent`,
   cluster,
-  registry: { connected: true, sinceMs: 0, leaseExpiresMs: NOW + 8_000 },
+  registry: CONNECTED,
   clusters: [known(cluster, true), known(other, false)],
   refusals: [],
   proxies: [{ name: 'web-0', connected: true, sinceMs: 0 }],
@@ -64,12 +66,24 @@ const proxy = (rest: Partial<ProxyFact> = {}): ProxyFact => ({
   ...rest,
 });
 
+const seenFrom = (observer: string, verdict: LivenessStatus['verdict']): LivenessStatus => ({
+  observer,
+  cluster: 'west',
+  verdict,
+  sinceMs: NOW,
+  lease: 'live',
+  pathsAnswering: 0,
+  pathsProbed: 2,
+  heldWithdrawals: 0,
+});
+
 const HEALTHY: Facts = {
   processes: [process('registry'), process('east/agent', 'east'), process('west/agent', 'west')],
   stores: [{ registry: 'registry', kind: 'etcd' }],
   agents: [agent('east', 'west'), agent('west', 'east')],
   proxies: [proxy()],
   gateways: [{ name: 'east/gateway', address: '127.0.0.1:2', problem: undefined }],
+  liveness: [seenFrom('east', 'serving')],
 };
 
 /** `<truth>: <subject>` of every finding. */
@@ -94,6 +108,12 @@ describe('isthmus check', () => {
     const [finding] = judge(facts, NOW).flatMap(({ findings }) => findings);
     expect(finding?.cause).to.contain('no leader');
     expect(finding?.next).to.contain('etcdctl');
+    const frozen = {
+      ...HEALTHY,
+      stores: [{ registry: 'r', kind: 'etcd', outage: 'x', frozen: 'older' }],
+    };
+    const [rewound] = judge(frozen, NOW).flatMap(({ findings }) => findings);
+    expect(rewound?.next).to.contain('isthmus unfreeze');
   });
 
   const REGISTRY = 'the registry is reachable and follows its store';
@@ -116,10 +136,16 @@ describe('isthmus check', () => {
       [`${REGISTRY}: registry`],
     ],
     [
+      'a registry whose store has gone back in time',
+      () =>
+        broken({ stores: [{ registry: 'registry', kind: 'etcd', outage: 'x', frozen: 'older' }] }),
+      [`${REGISTRY}: registry`],
+    ],
+    [
       'an agent without a registry, once, and not again as stale clusters',
       () =>
         withEast({
-          registry: { connected: false, sinceMs: 0, leaseExpiresMs: NOW + 1 },
+          registry: { ...CONNECTED, connected: false },
           clusters: [
             known('east', true),
             known('west', false, {
@@ -131,12 +157,12 @@ describe('isthmus check', () => {
     ],
     [
       'a lease that has run out',
-      () => withEast({ registry: { connected: true, sinceMs: 0, leaseExpiresMs: NOW - 1 } }),
+      () => withEast({ registry: { ...CONNECTED, leaseExpiresMs: NOW - 1 } }),
       [`${LEASE}: east/agent`],
     ],
     [
       'an agent that never had a lease',
-      () => withEast({ registry: { connected: true, sinceMs: 0 } }),
+      () => withEast({ registry: { connected: true, sinceMs: 0, notices: [] } }),
       [`${LEASE}: east/agent`],
     ],
     [
@@ -188,14 +214,61 @@ describe('isthmus check', () => {
       ['exports are accepted: east/agent'],
     ],
     [
+      'an export that waits to be approved, once for both sides, and not again at its importers',
+      () => {
+        const why = { kind: 'export-waiting', subject: 'shop/payments', message: 'not shown' };
+        const registry = { ...CONNECTED, notices: [why] };
+        const west = known('west', false, { exports: [] });
+        const clusters = [known('east', true), west];
+        return broken({
+          agents: [
+            agent('east', 'west', { registry, clusters }),
+            agent('west', 'east', { registry }),
+          ],
+        });
+      },
+      ['exports are accepted: shop/payments'],
+    ],
+    [
+      'nothing in an export that is for other clusters',
+      () => {
+        const exports = [{ namespace: 'shop', name: 'payments', exportTo: ['eu'] }];
+        const west = agent('west', 'east', {
+          clusters: [known('west', true, { exports }), known('east', false)],
+        });
+        const east = agent('east', 'west', {
+          clusters: [known('east', true), known('west', false, { exports: [] })],
+        });
+        return broken({ agents: [east, west] });
+      },
+      [],
+    ],
+    [
+      'another agent that claims to be the same cluster',
+      () => {
+        const rival = { kind: 'rival-instance', subject: 'east', message: 'another agent' };
+        return withEast({ registry: { ...CONNECTED, notices: [rival] } });
+      },
+      [`${LEASE}: east/agent`],
+    ],
+    [
+      'nothing in a publication that a registry without its store puts off',
+      () =>
+        withEast({
+          registry: {
+            ...CONNECTED,
+            publication: { code: 'STORE_UNAVAILABLE', message: 'no leader' },
+          },
+        }),
+      [],
+    ],
+    [
       'a publication that the registry refuses',
       () =>
         withEast({
           registry: {
-            connected: true,
-            sinceMs: 0,
-            leaseExpiresMs: NOW + 1,
-            publishProblem: 'too many',
+            ...CONNECTED,
+            publication: { code: 'LIMIT_EXCEEDED', message: 'too many' },
           },
         }),
       ['exports are accepted: east/agent'],
@@ -203,7 +276,21 @@ describe('isthmus check', () => {
     [
       'a gateway that takes no connections',
       () => broken({ gateways: [{ name: 'east/gateway', address: 'a', problem: 'refused' }] }),
-      ['every gateway takes connections: east/gateway'],
+      ['every gateway answers: east/gateway'],
+    ],
+    [
+      'a gateway that takes connections, and answers no other cluster',
+      () => broken({ liveness: [seenFrom('east', 'unreachable')] }),
+      ['every gateway answers: west/gateway'],
+    ],
+    [
+      'a gateway that takes no connections, once, and not again as a cluster that others cannot reach',
+      () =>
+        broken({
+          gateways: [{ name: 'west/gateway', address: 'a', problem: 'refused' }],
+          liveness: [seenFrom('east', 'dead')],
+        }),
+      ['every gateway answers: west/gateway'],
     ],
     [
       'a proxy without an agent',
