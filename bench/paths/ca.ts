@@ -10,6 +10,8 @@ import { cpuColumns } from './http.ts';
 import type { BenchPath } from './path.ts';
 
 const PROXIES = 100;
+/** A hundred handshakes and code that is compiled as it gets hot are over by then, also at the quick pace. */
+const WARM_UP_MS_MIN = 4_000;
 
 export const ca: BenchPath = {
   topology: 'authority',
@@ -33,15 +35,16 @@ function renewals(bench: Bench): Scenario {
     ratios: [],
     measure: async system => {
       if (system.authority === undefined) throw new Error(`${system.name} has no authority`);
+      const warmUpMs = Math.max(pace.warmUpMs, WARM_UP_MS_MIN);
       const job: RenewalLoad = {
         control: system.entry,
         authorityDir: system.authority.dir,
         trustDomain: system.authority.trustDomain,
         proxies: PROXIES,
-        warmUpMs: pace.warmUpMs,
+        warmUpMs,
         measureMs: pace.measureMs,
       };
-      const plannedMs = pace.warmUpMs + pace.measureMs;
+      const plannedMs = warmUpMs + pace.measureMs;
       return underLoad(bench, system, 'Svid', () =>
         runGenerator(bed.placement.load, 'renewals-main', job, plannedMs, signal),
       );

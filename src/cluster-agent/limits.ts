@@ -24,8 +24,6 @@ export const AUDIT_EVENTS_MAX = 500;
 /** Connections of one port; beyond: closed at accept. */
 export const CONTROL_CONNECTIONS_MAX = 5_000;
 export const JOIN_CONNECTIONS_MAX = 500;
-/** Certificates of callers that were read once; beyond: all are forgotten and read again. */
-export const PEERS_REMEMBERED_MAX = 10_000;
 /** A TLS handshake that takes longer is cut. */
 export const HANDSHAKE_MS_MAX = 5_000;
 /** For running calls when the agent stops; then they are cut. */

@@ -8,6 +8,7 @@
 
 import type { EventEmitter } from 'node:events';
 import type { Duplex, Writable } from 'node:stream';
+import { type DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import {
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
@@ -29,7 +30,7 @@ export interface CallContext {
   readonly remoteAddress: string;
   /** A header of the request, lower case, as text; the first of several. */
   readonly header: (name: string) => string | undefined;
-  /** Aborts when the peer cancels or goes away. */
+  /** Aborts when the peer cancels or goes away. Made when first asked for: most calls are over at once. */
   readonly signal: AbortSignal;
 }
 
@@ -75,7 +76,10 @@ export function createRpcServer(services: readonly RpcService[], log: Logger): R
   for (const service of services) addService(server, service, log);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   return {
-    inject: connection => injector.injectConnection(connection),
+    inject: connection => {
+      if (connection instanceof TLSSocket) rememberPeer(connection);
+      injector.injectConnection(connection);
+    },
     close: async graceMs => {
       injector.drain(graceMs);
       injector.destroy();
@@ -88,6 +92,12 @@ export function createRpcServer(services: readonly RpcService[], log: Logger): R
       });
     },
   };
+}
+
+/** Each call asks for the certificate, and reading it out of OpenSSL costs as much as a signature. */
+function rememberPeer(connection: TLSSocket): void {
+  const certificate = connection.getPeerCertificate();
+  connection.getPeerCertificate = () => certificate as DetailedPeerCertificate;
 }
 
 function addService(server: Server, service: RpcService, log: Logger): void {
@@ -196,13 +206,20 @@ function contextOf(
     | ServerWritableStream<unknown, unknown>
     | ServerDuplexStream<unknown, unknown>,
 ): CallContext {
-  const cancelled = new AbortController();
-  (call as EventEmitter).once('cancelled', () => cancelled.abort());
-  if (call.cancelled) cancelled.abort();
+  let signal: AbortSignal | undefined;
   return {
     peerCertificate: call.getAuthContext().sslPeerCertificate?.raw,
     remoteAddress: call.getPeer(),
     header: name => call.metadata.get(name)[0]?.toString(),
-    signal: cancelled.signal,
+    get signal() {
+      return (signal ??= cancellationOf(call));
+    },
   };
+}
+
+function cancellationOf(call: EventEmitter & { readonly cancelled: boolean }): AbortSignal {
+  const cancelled = new AbortController();
+  call.once('cancelled', () => cancelled.abort());
+  if (call.cancelled) cancelled.abort();
+  return cancelled.signal;
 }

@@ -112,12 +112,7 @@ export function issueLeaf(subject: LeafSubject, issuer: Signer, nowMs: number): 
     nowMs,
     backdateMs: BACKDATE_MS,
     ttlMs: subject.ttlMs,
-    extensions: [
-      basicConstraints({ ca: false }),
-      keyUsage(DIGITAL_SIGNATURE),
-      extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth), oid(OID.clientAuth))),
-      alternativeName(subject.id, true),
-    ],
+    extensions: [...LEAF_EXTENSIONS, alternativeName(subject.id, true)],
   });
 }
 
@@ -232,6 +227,13 @@ function onlyUrisOf(trustDomain: TrustDomain): Asn1 {
 function extension(id: string, critical: boolean, value: Asn1): Asn1 {
   return sequence(oid(id), ...(critical ? [boolean(true)] : []), octetString(encode(value)));
 }
+
+/** The same in every leaf, so made once. */
+const LEAF_EXTENSIONS = [
+  basicConstraints({ ca: false }),
+  keyUsage(DIGITAL_SIGNATURE),
+  extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth), oid(OID.clientAuth))),
+];
 
 function distinguishedName(commonName: string, organization: string): Asn1 {
   const attribute = (id: string, value: string): Asn1 =>

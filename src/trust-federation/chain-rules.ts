@@ -145,27 +145,36 @@ export function nameConstraintsProblem(path: readonly ParsedCertificate[]): Refu
 }
 
 /**
- * A root that names no trust domain may be the root of several, or of much that is no SPIFFE at all: a CA
- * under it vouches only for the trust domain that it names itself or is constrained to.
+ * A CA vouches for the trust domain it names and for no other, also where another's root has cross-signed
+ * it. A root that names none may be the root of several, or of much that is no SPIFFE at all: a CA under it
+ * has to name the trust domain or be constrained to it.
  */
-export function sharedRootProblem(
+export function foreignCaProblem(
   path: readonly ParsedCertificate[],
   trustDomain: TrustDomain,
 ): Refusal | undefined {
-  if (path.at(-1)?.uris.some(uri => uri.startsWith('spiffe://')) === true) return undefined;
-  const name = `spiffe://${trustDomain}`;
-  for (const ca of path.slice(1, -1)) {
+  const rootNames = path.at(-1)?.uris.some(isSpiffe) === true;
+  for (const ca of path.slice(1)) {
+    const named = ca.uris.filter(isSpiffe);
+    if (named.some(uri => uri !== `spiffe://${trustDomain}`)) {
+      return refused(
+        'name-constraints',
+        `issuer "${subjectOf(ca)}" is ${shown(named.join(' '))} and may not vouch for "${trustDomain}"`,
+      );
+    }
     const permitted = ca.nameConstraints?.permittedUris ?? [];
-    const isOwn =
-      (ca.uris.length === 1 && ca.uris[0] === name) ||
-      (permitted.length === 1 && permitted[0] === trustDomain);
-    if (isOwn) continue;
+    const isOwn = named.length > 0 || (permitted.length === 1 && permitted[0] === trustDomain);
+    if (rootNames || isOwn || ca === path.at(-1)) continue;
     return refused(
       'name-constraints',
       `issuer "${subjectOf(ca)}" under a shared root is not named for or constrained to "${trustDomain}"`,
     );
   }
   return undefined;
+}
+
+function isSpiffe(uri: string): boolean {
+  return uri.startsWith('spiffe://');
 }
 
 export function subjectOf(certificate: ParsedCertificate): string {

@@ -3,7 +3,8 @@
  *
  * A failed renewal changes nothing but the log: the SVID in hand serves until it expires, which
  * `current().notAfterMs` shows. The wall clock is read again every minute, so a laptop that slept past
- * its renewal renews when it wakes; a clock that is set back puts nothing off.
+ * its renewal renews when it wakes. A clock that is set back puts nothing off, and asks for a certificate
+ * that is good by the new time: peers and OpenSSL would find the one in hand not yet valid.
  */
 
 import { isMeshError, MeshError } from '../mesh/errors.ts';
@@ -46,6 +47,8 @@ export class IdentityKeeper implements SvidSource {
   readonly #observers = new Set<() => void>();
   #svid: Svid;
   #renewAtMs = Infinity;
+  /** By the wall clock. */
+  #cameAtMs = -Infinity;
   /** Ends the wait for the next renewal. */
   #wake = new AbortController();
 
@@ -82,7 +85,12 @@ export class IdentityKeeper implements SvidSource {
     );
     const stopping = (): boolean => signal.aborted;
     this.#renewAtMs = Math.min(this.#renewAtMs, renewalTime(this.#svid, this.#random));
+    this.#cameAtMs = this.#options.now();
     while (!stopping()) {
+      if (this.#options.now() < this.#cameAtMs - BACKDATE_MS) {
+        this.#cameAtMs = this.#options.now();
+        this.#renewAtMs = -Infinity;
+      }
       const waitMs = this.#renewAtMs - now();
       if (waitMs > 0) {
         this.#wake = new AbortController();
@@ -93,6 +101,7 @@ export class IdentityKeeper implements SvidSource {
       try {
         await this.#renew(signal);
         backoff.reset();
+        this.#cameAtMs = this.#options.now();
         const restMs = Math.max(renewAfter(this.#svid, this.#random), RETRY_FIRST_MS);
         this.#renewAtMs = now() + restMs;
       } catch (error) {

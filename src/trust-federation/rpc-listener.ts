@@ -90,6 +90,9 @@ export class RpcListener {
     const lifeMs = Math.min(peer.notAfterMs - now(), TIMER_MS_MAX);
     const expiry = setTimeout(() => socket.destroy(), lifeMs);
     socket.once('close', () => clearTimeout(expiry));
+    // gRPC shows handlers the certificate of authorized connections alone. OpenSSL says so by the wall
+    // clock, which may have been set back; the listener has judged this peer by both clocks.
+    socket.authorized = true;
     this.#rpc.inject(socket);
   }
 }

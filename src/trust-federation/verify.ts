@@ -14,12 +14,12 @@ import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { Authorizer } from './authorizer.ts';
 import {
   caProblem,
+  foreignCaProblem,
   leafIdentity,
   leafProblem,
   nameConstraintsProblem,
   type Refusal,
   refused,
-  sharedRootProblem,
   subjectOf,
   validityProblem,
 } from './chain-rules.ts';
@@ -67,7 +67,7 @@ export function verifyPeer(
   if (found.kind === 'refused') return refusedAs(id, found);
   const { path, issuer } = found;
   const problem =
-    validityOf(path, nowMs) ?? nameConstraintsProblem(path) ?? sharedRootProblem(path, trustDomain);
+    validityOf(path, nowMs) ?? nameConstraintsProblem(path) ?? foreignCaProblem(path, trustDomain);
   if (problem !== undefined) return refusedAs(id, problem);
   if (bundle.revoked.includes(id)) {
     return refusedAs(id, refused('revoked', `"${id}" is revoked by its trust domain`));

@@ -1,15 +1,20 @@
-/** Clocks that differ, and a clock that steps (THREATS ID-18): real handshakes, injected clocks. */
+/** Clocks that differ, and a clock that steps: real handshakes, injected clocks. */
 
 import { connect as connectTls } from 'node:tls';
 import { expect } from 'chai';
 import { afterEach, describe, it } from 'mocha';
+import { pino } from 'pino';
 import { Table } from '../../src/mesh/collection.ts';
 import type { TrustDomain } from '../../src/mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
-import { anyIdentity } from '../../src/trust-federation/authorizer.ts';
+import { RpcChannel } from '../../src/runtime/rpc-client.ts';
+import { rpcService } from '../../src/runtime/rpc-server.ts';
+import { anyIdentity, exactly } from '../../src/trust-federation/authorizer.ts';
 import { type ConnectionRefused, PeerListener } from '../../src/trust-federation/peer-listener.ts';
-import { unverifiedClientTls } from '../../src/trust-federation/tls.ts';
+import { RpcListener } from '../../src/trust-federation/rpc-listener.ts';
+import { meshRpcTls, unverifiedClientTls } from '../../src/trust-federation/tls.ts';
 import { verifyPeer } from '../../src/trust-federation/verify.ts';
+import { JoinDefinition } from '../../src/wire/generated/isthmus/identity/v1/identity.ts';
 import { DAY_MS, HOUR_MS, NOW, testAuthority, testSvid } from './pki.ts';
 
 const SECOND_MS = 1_000;
@@ -91,6 +96,46 @@ describe('clocks', () => {
       expect(accepted).to.equal(2);
       expect(refusals.map(({ reason }) => reason)).to.deep.equal(['not-yet-valid']);
       expect(refusals[0]?.message).to.match(/the clock here says .* earlier/);
+    });
+
+    it('is not the wall clock alone: gRPC sees whom the door let in, though OpenSSL finds him too early', async () => {
+      const A = testAuthority('a.example', Date.now());
+      const table = new Table<TrustDomain, TrustBundle>('bundles');
+      table.put(A.trustDomain, A.bundle);
+      const server = testSvid(A, 'ns/shop/sa/web', Date.now());
+      // Issued in an hour that the wall clock has left again, and the steady clock has not.
+      const client = testSvid(A, 'ns/shop/sa/cart', Date.now() + HOUR_MS);
+      const stop = new AbortController();
+      const listener = new RpcListener({
+        name: 'test',
+        identity: { current: () => server, observe: () => () => undefined },
+        clients: { bundles: table, authorize: anyIdentity },
+        services: [
+          rpcService(JoinDefinition, {
+            redeem: (_, { peerCertificate }) =>
+              Promise.resolve({ chain: peerCertificate === undefined ? [] : [peerCertificate] }),
+          }),
+        ],
+        limits: { connectionsMax: 10, handshakeMsMax: 5_000, stopGraceMs: 0 },
+        onRefused: () => undefined,
+        log: pino({ level: 'silent' }),
+        now: () => Date.now() + HOUR_MS,
+      });
+      const address = await listener.listen({ host: '127.0.0.1', port: 0 });
+      const running = listener.run(stop.signal);
+      stops.push(() => {
+        stop.abort();
+        return running;
+      });
+      const tls = meshRpcTls(client, A.bundle, exactly(server.id), () => Date.now());
+      const channel = new RpcChannel(JoinDefinition, { address, tls });
+      try {
+        const request = { credential: undefined, csr: Buffer.alloc(0) };
+        const { chain } = await channel.unary(JoinDefinition.methods.redeem, request);
+        expect(chain).to.deep.equal([client.chain[0]]);
+      } finally {
+        channel.close();
+      }
     });
   });
 });

@@ -111,12 +111,29 @@ describe('IdentityKeeper', () => {
     expect(scene.keeper.current()).to.equal(scene.saved[0]);
   });
 
-  it('is not put off by a clock that is set back an hour', async () => {
+  it('renews within a minute of its clock being set back an hour, for a certificate good by the new time, and then as usual', async () => {
     const scene = new Scene();
     scene.stepBackMs = HOUR_MS;
-    await scene.runUntil(NOW + 31 * MINUTE_MS - HOUR_MS);
-    expect(scene.asked).to.have.length(1);
-    expect(scene.asked[0]?.atMs).to.be.closeTo(NOW + 30 * MINUTE_MS - HOUR_MS, MINUTE_MS);
+    const stepped = NOW + MINUTE_MS - HOUR_MS;
+    await scene.runUntil(stepped + 31 * MINUTE_MS);
+    expect(scene.asked.map(({ atMs }) => atMs)).to.deep.equal([stepped, stepped + 30 * MINUTE_MS]);
+    expect(scene.saved[0]?.notBeforeMs).to.be.at.most(stepped);
+  });
+
+  it('is not put off by a clock that is set back while nobody renews, and asks no faster for it', async () => {
+    const scene = new Scene();
+    scene.stepBackMs = HOUR_MS;
+    scene.failures = [unavailable(), unavailable()];
+    await scene.runUntil(NOW + 10 * MINUTE_MS - HOUR_MS);
+    expect(scene.asked).to.have.length(3);
+    expect(scene.keeper.current()).to.equal(scene.saved[0]);
+  });
+
+  it('takes no notice of a clock that is set back by less than certificates are backdated', async () => {
+    const scene = new Scene();
+    scene.stepBackMs = 20_000;
+    await scene.runUntil(NOW + 25 * MINUTE_MS);
+    expect(scene.asked).to.have.length(0);
   });
 
   it('serves the old SVID past its end, for all to see, if nobody renews it', async () => {

@@ -263,6 +263,24 @@ describe('verifyPeer', () => {
       accepts(under(B.intermediate, forB));
     });
 
+    it('does not come through a CA of another trust domain that its root has cross-signed', () => {
+      const forB = [...LEAF_EXTENSIONS, names([6, 'spiffe://b.example/ns/shop/sa/cart'])];
+      const crossSigned = (named: string): Signer =>
+        intermediateOf(B.root, named, [...CA_EXTENSIONS, names([6, `spiffe://${named}`])]);
+      const foreign = crossSigned('a.example');
+      const below = intermediateOf(foreign, 'below');
+      refuses('name-constraints', under(foreign, forB));
+      refuses('name-constraints', under(below, forB, foreign));
+      // Also with the cross-signed certificate beside the root in one bundle.
+      const x509Authorities = [...B.bundle.x509Authorities, foreign.certificate.der];
+      const both = bundles(A.bundle, { ...B.bundle, x509Authorities });
+      refuses('name-constraints', under(below, forB, foreign), NOW, anyIdentity, both);
+      refuses('name-constraints', under(below, forB), NOW, anyIdentity, both);
+      const own = crossSigned('b.example');
+      accepts(under(own, forB));
+      accepts(under(intermediateOf(own, 'below'), forB, own), NOW, anyIdentity, both);
+    });
+
     it('is not lent by sending a foreign root along', () => {
       const mallory = testAuthority('a.example');
       const forged = testSvid(mallory);
