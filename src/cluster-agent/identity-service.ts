@@ -41,6 +41,8 @@ import { peerIdOf } from './peer.ts';
 export interface IdentityServiceOptions {
   readonly authority: Pick<ClusterAuthority, 'issue'>;
   readonly ledger: SvidLedger;
+  /** Resolves once a certificate in the ledger may be handed out. */
+  readonly recorded: () => Promise<void>;
   readonly jwt: Pick<JwtAuthority, 'issue'>;
   readonly joinTokens: Attestor;
   /** Undefined where no API server is configured. */
@@ -140,7 +142,7 @@ export class IdentityService {
     this.#requireMaySign(peer);
     const request = parseCsr(csr);
     requireSameId(request.id, peer);
-    return Promise.resolve(this.#sign(request, peer, certificate));
+    return this.#sign(request, peer, certificate);
   }
 
   async #issueJwt(peer: SpiffeId, audience: readonly string[]): Promise<IssueJwtSvidResponse> {
@@ -167,14 +169,19 @@ export class IdentityService {
   }
 
   /** `renews`: the certificate whose place it takes. */
-  #sign({ publicKey, spki }: CsrRequest, id: SpiffeId, renews?: Buffer): SvidResponse {
-    const { authority, ledger, svidTtlMs, now } = this.#options;
+  async #sign(
+    { publicKey, spki }: CsrRequest,
+    id: SpiffeId,
+    renews?: Buffer,
+  ): Promise<SvidResponse> {
+    const { authority, ledger, recorded, svidTtlMs, now } = this.#options;
     const { chain, root } = authority.issue({ publicKey, spki, id, ttlMs: svidTtlMs });
     const notAfterMs = now() + svidTtlMs;
     ledger.issued(
       { sha256: certificateId(chain[0]), id, root, notAfterMs },
       renews === undefined ? undefined : certificateId(renews),
     );
+    await recorded();
     return { chain: [...chain] };
   }
 

@@ -20,6 +20,7 @@ import {
 } from '../mesh/rollover-gate.ts';
 import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import type { Laggard, TrustAck } from '../mesh/trust-acks.ts';
+import type { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
 import { sleep } from '../runtime/supervise.ts';
 import { type AuthorityState, certificateId } from '../trust-federation/authority-journal.ts';
@@ -38,6 +39,7 @@ export interface RolloverOptions {
   /** The agent's own. */
   readonly identity: IdentityKeeper;
   readonly ledger: SvidLedger;
+  readonly ledgerFile: Pick<LastKnownGood, 'flush'>;
   /** Of our own proxies. */
   readonly acks: Collection<TrustDomain, TrustAck>;
   readonly members: Collection<ClusterName, ClusterRecord>;
@@ -54,6 +56,7 @@ export interface RolloverReport {
 export class RolloverRunner {
   readonly name = 'rollover';
   readonly #options: RolloverOptions;
+  #starting = false;
 
   constructor(options: RolloverOptions) {
     this.#options = options;
@@ -67,8 +70,24 @@ export class RolloverRunner {
 
   /** To a root made here, unless one is brought. */
   async start(auto: boolean, imported?: ImportedRoot): Promise<void> {
-    await this.#options.authority.startRollover(auto, imported);
+    const { authority, ledgerFile } = this.#options;
+    this.#starting = true;
+    try {
+      await ledgerFile.flush();
+      await authority.startRollover(auto, imported);
+    } finally {
+      this.#starting = false;
+    }
     await this.#follow();
+  }
+
+  /**
+   * Resolves once a certificate that was just issued may be handed out. During a rollover it is on disk by
+   * then: that an old root is drained must be known after a crash too, and holders may stay silent.
+   */
+  async recorded(): Promise<void> {
+    const { authority, ledgerFile } = this.#options;
+    if (this.#starting || isUnderWay(authority.state.rollover)) await ledgerFile.flush();
   }
 
   /** Throws REQUEST_INVALID when the step is neither proven nor forced. */

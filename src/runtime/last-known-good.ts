@@ -22,6 +22,7 @@ export class LastKnownGood {
   readonly name = 'last-known-good';
   readonly #options: LastKnownGoodOptions;
   #dirty = false;
+  #writing: Promise<void> = Promise.resolve();
   #wake: () => void = () => undefined;
 
   constructor(options: LastKnownGoodOptions) {
@@ -47,16 +48,22 @@ export class LastKnownGood {
     this.#wake();
   }
 
+  /** Resolves once the state as it is now is on disk, or could not be written, which is logged. */
+  flush(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#write());
+    return this.#writing;
+  }
+
   /** Writes what is unwritten before it settles. */
   async run(signal: AbortSignal): Promise<void> {
     const stopped = aborted(signal);
     while (!signal.aborted) {
       if (this.#dirty) await sleep(this.#options.delayMs, signal);
       else await Promise.race([stopped, this.#touched()]);
-      await this.#write();
+      await this.flush();
     }
     // What changed while that write was under way.
-    await this.#write();
+    await this.flush();
   }
 
   #touched(): Promise<void> {

@@ -4,8 +4,9 @@
  *
  * Each first certificate begins a succession; each renewal continues the one of the certificate it was
  * asked with. Once a process shows a certificate, the others before it in its succession are done with.
- * The list is saved a moment after it changes; what a crash or the bound loses makes it incomplete for as
- * long as what was lost can live, and it says so.
+ * The list is saved a moment after it changes, and during a rollover before the holder has what was
+ * issued. What its bound or a damaged file loses makes it incomplete for as long as that can live, and it
+ * says so; what a crash outside a rollover loses (seconds) comes back when its holder shows it.
  */
 
 import type { RootId } from '../mesh/root-slots.ts';

@@ -1,7 +1,7 @@
 /** What the agent signs for whom, over its real ports; and what it writes down when it does not. */
 
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { AgentLinkOptions } from '../../src/cluster-agent/client.ts';
@@ -10,16 +10,20 @@ import { isMeshError } from '../../src/mesh/errors.ts';
 import { requireSpiffeId, type SpiffeId } from '../../src/mesh/spiffe-id.ts';
 import { agentId } from '../../src/mesh/system-identities.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
+import { readStateFile } from '../../src/runtime/state-file.ts';
+import { certificateId } from '../../src/trust-federation/authority-journal.ts';
 import { exactly } from '../../src/trust-federation/authorizer.ts';
 import { createCsr } from '../../src/trust-federation/csr.ts';
 import { verifyJwtSvid } from '../../src/trust-federation/jwt-svid.ts';
 import { keyPem, parseKeyFile } from '../../src/trust-federation/pem.ts';
 import { generateSvidKey } from '../../src/trust-federation/svid.ts';
+import { SvidLedger } from '../../src/trust-federation/svid-ledger.ts';
 import { meshRpcTls } from '../../src/trust-federation/tls.ts';
 import {
   JoinDefinition,
   WorkloadIdentityDefinition,
 } from '../../src/wire/generated/isthmus/identity/v1/identity.ts';
+import { AgentOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/agent.ts';
 import { meshErrorOf } from '../runtime/rejection.ts';
 import { useTempDir } from '../runtime/temp-dir.ts';
 import { FakeRegistry } from './fake-registry.ts';
@@ -163,4 +167,16 @@ describe('the agent’s identity service', () => {
     await (await startLink(options)).stop();
     return readFile(join(options.stateDir, 'identity', 'identity.pem'));
   };
+
+  it('has a certificate on disk before its holder has it while a rollover is under way', async () => {
+    const { socket } = await debugOf<{ socket: string }>(agent, 'operator');
+    const operator = new RpcChannel(AgentOperatorDefinition, { socketPath: socket });
+    await operator.unary(AgentOperatorDefinition.methods.startRollover, { auto: false });
+    operator.close();
+    const [leaf] = (await joined()).link.identity.current().chain;
+    const saved = await readStateFile(join(dirname(socket), 'authority', 'issued'));
+    const ledger = new SvidLedger({ entriesMax: 100, now: Date.now, onChange: () => undefined });
+    ledger.restore(saved ?? Buffer.alloc(0));
+    expect(ledger.alive().map(({ sha256 }) => sha256)).to.include(certificateId(leaf!));
+  });
 });
