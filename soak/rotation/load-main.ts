@@ -19,6 +19,7 @@ const TIMEOUT_MS = 5_000;
 const STREAMS = 8;
 /** Between messages of one stream. */
 const MESSAGE_MS = 100;
+const MESSAGE_BYTES = 4_096;
 const URL_BASE = 'http://payments.shop.svc.clusterset.local';
 const SERVED_BY = 'payments-west-0';
 
@@ -83,11 +84,14 @@ function isRight(body: string, path: string): boolean {
   }
 }
 
-/** Messages of 8 bytes, each the next number; a stream that ends before we do has failed. */
-function openStream(): () => void {
+/**
+ * Opened once, at the start. What comes back is compared byte for byte with what was sent, which no two
+ * messages and no two streams have in common. A stream that ends before we do has failed.
+ */
+function openStream(_: undefined, stream: number): () => void {
   const socket = connect(parseAddress(streams));
-  let next = 0n;
-  let expected = 0n;
+  let next = 0;
+  let expected = 0;
   let rest: Buffer = Buffer.alloc(0);
   let over = false;
   const end = (why: string): void => {
@@ -97,18 +101,16 @@ function openStream(): () => void {
   };
   const timer = setInterval(() => {
     if (stopping || over) return;
-    const message = Buffer.alloc(8);
-    message.writeBigUInt64BE(next);
-    next += 1n;
     counts.sent += 1;
     counts.done += 1;
-    socket.write(message);
+    socket.write(messageOf(stream, next));
+    next += 1;
   }, MESSAGE_MS);
   socket.on('data', (chunk: Buffer) => {
     rest = Buffer.concat([rest, chunk]);
-    for (; rest.length >= 8; rest = rest.subarray(8)) {
-      if (rest.readBigUInt64BE() !== expected) counts.wrong += 1;
-      expected += 1n;
+    for (; rest.length >= MESSAGE_BYTES; rest = rest.subarray(MESSAGE_BYTES)) {
+      if (!rest.subarray(0, MESSAGE_BYTES).equals(messageOf(stream, expected))) counts.wrong += 1;
+      expected += 1;
     }
   });
   socket.on('error', error => end(error.message));
@@ -116,9 +118,14 @@ function openStream(): () => void {
   return () => {
     clearInterval(timer);
     if (!over && expected < next) end(`${next - expected} messages unanswered`);
+    if (expected > next || rest.length > 0) counts.wrong += 1;
     over = true;
     socket.destroy();
   };
+}
+
+function messageOf(stream: number, number: number): Buffer {
+  return Buffer.alloc(MESSAGE_BYTES, `${stream}/${number};`);
 }
 
 const closeStreams = Array.from({ length: STREAMS }, openStream);

@@ -1,6 +1,7 @@
 /**
- * `npm run soak -- rotation`: certificates of 20 seconds, an intermediate and two roots replaced under a
- * thousand requests a second and streams that never close; nothing may fail, nothing may be wrong.
+ * `npm run soak -- rotation`: certificates of 20 seconds, intermediates and two roots replaced under a
+ * thousand requests a second and streams that never close; nothing may fail, nothing may be wrong. In the
+ * second rollover the agent that runs it is killed at each step.
  */
 
 import { agentOf, operatorChannel } from '../../src/cli/operator.ts';
@@ -58,12 +59,15 @@ async function play(bed: Bed, leavesMs: number, say: Say, signal: AbortSignal): 
   say(`certificates rotate for ${leavesMs / 1000} s`);
   await sleep(leavesMs, signal);
   const problems: string[] = [];
-  for (const cluster of ['west', 'east']) {
+  for (const [cluster, killed] of [
+    ['west', false],
+    ['east', true],
+  ] as const) {
     if (signal.aborted) return problems;
     const proxies = await rotateIntermediate(bed, cluster);
     say(`${cluster}: a new intermediate, ${proxies} proxies renew`);
     await sleep(SETTLE_MS, signal);
-    problems.push(...(await rollOver(bed, cluster, say, signal)));
+    problems.push(...(await rollOver(bed, cluster, killed, say, signal)));
     await sleep(SETTLE_MS, signal);
   }
   return problems;
@@ -79,20 +83,29 @@ async function rotateIntermediate(bed: Bed, cluster: string): Promise<number> {
 async function rollOver(
   bed: Bed,
   cluster: string,
+  killed: boolean,
   say: Say,
   signal: AbortSignal,
 ): Promise<string[]> {
-  say(`${cluster}: a new root`);
+  say(`${cluster}: a new root${killed ? ', its agent killed at each step' : ''}`);
   await withAgent(bed, cluster, (channel, call) =>
     channel.unary(methods.startRollover, { auto: true }, call),
   );
   let shown = '';
+  const survived = new Set<string>();
   const deadline = performance.now() + STEP_WITHIN_MS;
   while (!signal.aborted && performance.now() < deadline) {
     const progress = await progressOf(bed, cluster);
     const line = describe(progress);
     if (line !== shown) say(`   ${line}`);
     shown = line;
+    if (killed && !survived.has(progress.step)) {
+      survived.add(progress.step);
+      const { name } = agentOf(bed.fleet, cluster);
+      await bed.processes.kill(name);
+      await bed.processes.restart(name);
+      continue;
+    }
     if (progress.step === 'revoked') return forgotten(bed, progress.from, say, signal);
     await sleep(100, signal);
   }

@@ -17,7 +17,10 @@ export function formatRollover(cluster: string, status: RolloverStatus, nowMs: n
       new Date(Number(notAfterMs)).toISOString().slice(0, 10),
     ]),
   );
-  const story = rollover === undefined ? ['no rollover so far'] : storyOf(cluster, rollover, nowMs);
+  const story =
+    rollover === undefined
+      ? [`no rollover so far; start one with: isthmus trust rollover start ${cluster}`]
+      : storyOf(cluster, rollover, nowMs);
   return `${[roots, '', ...story].join('\n')}\n`;
 }
 
@@ -49,22 +52,31 @@ function storyOf(cluster: string, rollover: RolloverProgress, nowMs: number): st
   const wait = proven ? style('proven', 'green') : style('not proven yet', 'yellow');
   return [
     `${cluster}: from ${from.slice(0, 16)} to ${to.slice(0, 16)}, at step ${style(step, 'bold')}`,
-    ...history.map(
-      ({ step: taken, atMs, reason, unproven }) =>
-        `  ${formatClock(Number(atMs))}  ${taken}${unproven === '' ? '' : `  without proof (${unproven}): ${reason}`}`,
-    ),
+    ...history.map(entry => `  ${formatClock(Number(entry.atMs))}  ${entryText(entry)}`),
     nextStep === ''
-      ? `complete when ${condition}: ${wait}`
+      ? `over when ${condition}: ${wait}`
       : `next "${nextStep}" when ${condition}: ${wait}`,
     ...progress.map(({ cluster: name, have, of }) => `  ${name} ${have}/${of}`),
     ...lacking.map(
       ({ cluster: where, proxy, lacks, sinceMs }) =>
         `  ${style(`${where}/${proxy}`, 'yellow')} ${lacks}${sinceOf(Number(sinceMs), nowMs)}`,
     ),
-    ...(nextStep === '' || rollover.auto
-      ? []
-      : [proven ? `go on with: isthmus trust rollover advance ${cluster}` : 'ask again later']),
+    ...hintOf(cluster, rollover),
   ];
+}
+
+function entryText({ step, reason, unproven }: RolloverProgress['history'][number]): string {
+  if (step === 'aborted') return `${unproven}: ${reason}`;
+  return unproven === '' ? step : `${step}  without proof (${unproven}): ${reason}`;
+}
+
+function hintOf(cluster: string, { nextStep, auto, lacking }: RolloverProgress): string[] {
+  const again = `isthmus trust rollover status ${cluster}`;
+  if (nextStep === '') return lacking.length === 0 ? [] : [`ask again with: ${again}`];
+  if (auto) return [`it goes on by itself; watch it with: ${again}`];
+  return lacking.length === 0
+    ? [`go on with: isthmus trust rollover advance ${cluster}`]
+    : [`ask again with: ${again}; if a laggard stays, see docs/rollover.md`];
 }
 
 function sinceOf(sinceMs: number, nowMs: number): string {

@@ -3,10 +3,7 @@
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { address, clusterName, duration, object, trustDomain } from '../runtime/config.ts';
-import {
-  WORKLOAD_TTL_MS_DEFAULT,
-  WORKLOAD_TTL_MS_MAX,
-} from '../trust-federation/cluster-authority.ts';
+import { WORKLOAD_TTL_MS_DEFAULT, WORKLOAD_TTL_MS_MAX } from '../trust-federation/limits.ts';
 import { bundleEndpointSchema, federatesWithSchema } from './federation/config.ts';
 
 const place = () => v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,63}$/, PLACE_MESSAGE));

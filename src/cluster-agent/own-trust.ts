@@ -12,11 +12,11 @@ import type { Task } from '../runtime/supervise.ts';
 import {
   type ClusterAuthority,
   openClusterAuthority,
-  WORKLOAD_TTL_MS_MAX,
 } from '../trust-federation/cluster-authority.ts';
 import { parseCsr } from '../trust-federation/csr.ts';
 import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
 import { type JwtAuthority, openJwtAuthority } from '../trust-federation/jwt-authority.ts';
+import { WORKLOAD_TTL_MS_MAX } from '../trust-federation/limits.ts';
 import { OwnBundle } from '../trust-federation/own-bundle.ts';
 import { generateSvidKey, parseSvid } from '../trust-federation/svid.ts';
 import { SvidLedger } from '../trust-federation/svid-ledger.ts';

@@ -6,10 +6,10 @@
 import { join } from 'node:path';
 import { MeshError, messageOf } from '../mesh/errors.ts';
 import { ensurePrivateDir, readPrivateFile, writePrivateFile } from '../runtime/state-file.ts';
-import { type AuthoritySubject, issueRoot, type Signer, signerOf } from './certificate.ts';
+import { type AuthoritySubject, type Signer, signerOf } from './certificate.ts';
+import { makeRoot } from './make-signer.ts';
 import { formatKeyFile, parseKeyFile } from './pem.ts';
 import { bundleOf } from './root-file.ts';
-import { generateSvidKey } from './svid.ts';
 
 /** In the authority's directory. */
 export const AUTHORITY_FILE = 'authority.pem';
@@ -39,8 +39,8 @@ export async function createRoot(
   nowMs: number,
 ): Promise<Signer> {
   await ensurePrivateDir(dir);
-  const key = generateSvidKey();
-  const certificate = issueRoot(subject, key, nowMs);
-  await writePrivateFile(join(dir, AUTHORITY_FILE), formatKeyFile(key, [certificate]));
-  return signerOf(certificate, key);
+  const root = makeRoot(subject, nowMs);
+  const content = formatKeyFile(root.key, [root.certificate.der]);
+  await writePrivateFile(join(dir, AUTHORITY_FILE), content);
+  return root;
 }

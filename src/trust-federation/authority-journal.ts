@@ -19,6 +19,7 @@ import {
   parseAuthorityJournal,
 } from '../wire/authority-journal.ts';
 import { type Signer, signerOf } from './certificate.ts';
+import { ISSUERS_MAX, REVOKED_ROOTS_MAX, WORKLOAD_TTL_MS_MAX } from './limits.ts';
 import { type ParsedCertificate, parseCertificate } from './parsed-certificate.ts';
 
 /** In the authority's directory. */
@@ -139,4 +140,22 @@ export function firstState(holding: RootHolding, nowMs: number): AuthorityState 
   const id = certificateId(holding.certificate.der);
   const slot: HeldRoot = { id, state: 'active', sinceMs: nowMs, ...holding };
   return { slots: [slot], issuers: [], rollover: undefined };
+}
+
+/**
+ * The state in which `id` is the intermediate that signs. Earlier ones are kept while what they signed may
+ * live, and the newest of the revoked roots.
+ */
+export function withIssuer(
+  state: AuthorityState,
+  id: string,
+  root: RootId,
+  nowMs: number,
+): AuthorityState {
+  const earlier = state.issuers
+    .filter(note => note.id !== id && (note.untilMs === undefined || note.untilMs > nowMs))
+    .map(note => ({ ...note, untilMs: note.untilMs ?? nowMs + WORKLOAD_TTL_MS_MAX }));
+  const issuers = [...earlier, { id, root, untilMs: undefined }].slice(-ISSUERS_MAX);
+  const revoked = state.slots.filter(slot => slot.state === 'revoked').slice(0, -REVOKED_ROOTS_MAX);
+  return { ...state, issuers, slots: state.slots.filter(slot => !revoked.includes(slot)) };
 }

@@ -7,9 +7,7 @@
  * journaled before it signs, so that it is known of every certificate whether its issuer still stands.
  */
 
-import { createPublicKey, type KeyObject } from 'node:crypto';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import type { KeyObject } from 'node:crypto';
 import { MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import { nextRollover, type RolloverEvent } from '../mesh/rollover.ts';
@@ -17,8 +15,6 @@ import type { RootId } from '../mesh/root-slots.ts';
 import { type SpiffeId, type TrustDomain, trustDomainOf } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { sleep } from '../runtime/supervise.ts';
-import type { IssuerNote } from '../wire/authority-journal.ts';
-import { AUTHORITY_FILE, loadRoot } from './authority-file.ts';
 import {
   type AuthorityState,
   activeRoot,
@@ -30,26 +26,22 @@ import {
   removeLeftovers,
   type SigningRoot,
   signerIn,
+  withIssuer,
   withPlan,
   writeAuthority,
 } from './authority-journal.ts';
 import {
   type AuthoritySubject,
   INTERMEDIATE_TTL_MS,
-  issueIntermediate,
   issueLeaf,
-  issueRoot,
   type Signer,
-  signerOf,
 } from './certificate.ts';
 import { holdingOf, type ImportedRoot } from './imported-root.ts';
-import { ISSUERS_MAX, REVOKED_ROOTS_MAX } from './limits.ts';
+import { WORKLOAD_TTL_MS_MAX } from './limits.ts';
+import { makeIntermediate, makeRoot } from './make-signer.ts';
 import { bundleOf } from './root-file.ts';
 import type { StatementSigner } from './statement-signature.ts';
-import { generateSvidKey } from './svid.ts';
 
-export const WORKLOAD_TTL_MS_MAX = 24 * 3_600_000;
-export const WORKLOAD_TTL_MS_DEFAULT = 3_600_000;
 /** How often the intermediate's age is looked at. */
 const AGE_CHECK_MS = 60_000;
 
@@ -86,16 +78,12 @@ export async function openClusterAuthority(
 ): Promise<ClusterAuthority> {
   const { dir, cluster, trustDomain, now } = options;
   const subject = { name: cluster, trustDomain };
-  const state =
-    (await readAuthority(dir)) ??
-    firstState(heldBy((await loadRoot(dir)) ?? newRoot(subject, now())), now());
+  const state = (await readAuthority(dir)) ?? firstState(heldBy(makeRoot(subject, now())), now());
   const root = usableRoot(state, options);
-  const intermediate = newIntermediate(subject, signerIn(root), now());
+  const intermediate = makeIntermediate(subject, signerIn(root), now());
   const authority = new ClusterAuthority(options, subject, state, intermediate);
   await authority.rotateIntermediate('keep');
   await removeLeftovers(dir);
-  // The root of a version before the journal is in it now.
-  await rm(join(dir, AUTHORITY_FILE), { force: true });
   return authority;
 }
 
@@ -188,7 +176,7 @@ export class ClusterAuthority {
     return this.#inTurn(() => {
       const added =
         imported === undefined
-          ? heldBy(newRoot(this.#subject, this.#options.now()))
+          ? heldBy(makeRoot(this.#subject, this.#options.now()))
           : holdingOf(imported);
       const root = certificateId(added.certificate.der);
       if (this.#state.slots.some(({ id }) => id === root)) {
@@ -206,10 +194,9 @@ export class ClusterAuthority {
   /** 'retire': what earlier intermediates signed has to be replaced. 'keep': it stays good. */
   rotateIntermediate(earlier: 'keep' | 'retire'): Promise<void> {
     return this.#inTurn(() => {
-      const state =
-        earlier === 'keep' ? this.#state : { ...this.#state, issuers: [] as IssuerNote[] };
+      const state = earlier === 'keep' ? this.#state : { ...this.#state, issuers: [] };
       const signer = signerIn(this.#root());
-      return this.#enter(state, newIntermediate(this.#subject, signer, this.#options.now()));
+      return this.#enter(state, makeIntermediate(this.#subject, signer, this.#options.now()));
     });
   }
 
@@ -243,7 +230,7 @@ export class ClusterAuthority {
     const same = root.id === this.#root().id;
     await this.#enter(
       state,
-      same ? this.#intermediate : newIntermediate(this.#subject, signerIn(root), nowMs),
+      same ? this.#intermediate : makeIntermediate(this.#subject, signerIn(root), nowMs),
     );
   }
 
@@ -252,11 +239,7 @@ export class ClusterAuthority {
     const { dir, now } = this.#options;
     const root = activeRoot(state);
     if (root === undefined) throw new Error('an authority has no active root');
-    const next: AuthorityState = {
-      ...state,
-      slots: withoutLongRevoked(state.slots),
-      issuers: noted(state.issuers, certificateId(intermediate.certificate.der), root.id, now()),
-    };
+    const next = withIssuer(state, certificateId(intermediate.certificate.der), root.id, now());
     await writeAuthority(dir, next);
     this.#state = next;
     this.#intermediate = intermediate;
@@ -277,16 +260,6 @@ export class ClusterAuthority {
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
-}
-
-function newRoot(subject: AuthoritySubject, nowMs: number): Signer {
-  const key = generateSvidKey();
-  return signerOf(issueRoot(subject, key, nowMs), key);
-}
-
-function newIntermediate(subject: AuthoritySubject, root: Signer, nowMs: number): Signer {
-  const key = generateSvidKey();
-  return signerOf(issueIntermediate(subject, createPublicKey(key), root, nowMs), key);
 }
 
 function heldBy({ certificate, key }: Signer): RootHolding {
@@ -318,22 +291,4 @@ function requireUnexpired({ certificate }: Signer, nowMs: number): void {
     'CERTIFICATE_INVALID',
     `the authority expired at ${new Date(certificate.notAfterMs).toISOString()}, the clock here says ${new Date(nowMs).toISOString()}; stop the agent and run "isthmus trust replace-root"`,
   );
-}
-
-/** The list with `id` at its end as the one that signs; the others are kept while what they signed lives. */
-function noted(
-  issuers: readonly IssuerNote[],
-  id: string,
-  root: RootId,
-  nowMs: number,
-): readonly IssuerNote[] {
-  const earlier = issuers
-    .filter(note => note.id !== id && (note.untilMs === undefined || note.untilMs > nowMs))
-    .map(note => ({ ...note, untilMs: note.untilMs ?? nowMs + WORKLOAD_TTL_MS_MAX }));
-  return [...earlier, { id, root, untilMs: undefined }].slice(-ISSUERS_MAX);
-}
-
-function withoutLongRevoked(slots: readonly HeldRoot[]): readonly HeldRoot[] {
-  const revoked = slots.filter(({ state }) => state === 'revoked').slice(0, -REVOKED_ROOTS_MAX);
-  return slots.filter(slot => !revoked.includes(slot));
 }

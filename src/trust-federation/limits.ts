@@ -41,3 +41,7 @@ export const PROBE_HANDSHAKE_MS_MAX = 1_100;
 export const PROBE_STALL_MS = 300;
 /** Paths that one proxy probes; further ones are not, and nothing is known of them. */
 export const PROBED_PATHS_MAX = 200;
+/** Of a workload's certificate, as configured. */
+export const WORKLOAD_TTL_MS_MAX = 24 * 3_600_000;
+/** Of a workload's certificate, where nothing is configured. */
+export const WORKLOAD_TTL_MS_DEFAULT = 3_600_000;

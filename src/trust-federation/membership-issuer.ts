@@ -6,18 +6,18 @@
  * another authority (path length 0) or an identity outside the ClusterSet's trust domain.
  */
 
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import { memberId, registryId, type SpiffeId } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import { ensurePrivateDir, readPrivateFile, writePrivateFile } from '../runtime/state-file.ts';
-import { BACKDATE_MS, issueIntermediate, issueLeaf, type Signer, signerOf } from './certificate.ts';
+import { BACKDATE_MS, issueLeaf, type Signer, signerOf } from './certificate.ts';
+import { makeIntermediate } from './make-signer.ts';
 import { parseCertificate } from './parsed-certificate.ts';
 import { formatKeyFile, parseKeyFile } from './pem.ts';
 import type { StatementSigner } from './statement-signature.ts';
-import { generateSvidKey } from './svid.ts';
 
 /** Memberships are renewed at half of it where a registry issues, else by running `isthmus init` again. */
 export const MEMBER_TTL_MS = 365 * 86_400_000;
@@ -44,9 +44,8 @@ export async function writeMembershipIssuer(
 ): Promise<void> {
   await ensurePrivateDir(dir);
   const subject = { name: 'clusterset', trustDomain: clusterSet.trustDomain };
-  const key = generateSvidKey();
-  const certificate = issueIntermediate(subject, createPublicKey(key), root, nowMs);
-  await writePrivateFile(join(dir, ISSUER_FILE), formatKeyFile(key, [certificate]));
+  const { key, certificate } = makeIntermediate(subject, root, nowMs);
+  await writePrivateFile(join(dir, ISSUER_FILE), formatKeyFile(key, [certificate.der]));
 }
 
 /** Undefined when this process has none. Throws FILE_PERMISSIONS, FILE_UNREADABLE, CERTIFICATE_INVALID. */

@@ -18,9 +18,8 @@ import {
   withPlan,
   writeAuthority,
 } from './authority-journal.ts';
-import { issueRoot, signerOf } from './certificate.ts';
+import { makeRoot } from './make-signer.ts';
 import { bundleOf, saveRoots, TRUST_ROOT_FILE } from './root-file.ts';
-import { generateSvidKey } from './svid.ts';
 
 export interface RootReplacement {
   readonly stateDir: string;
@@ -47,8 +46,7 @@ export async function replaceRoot({
   const { trustDomain } = bundleOf(
     state.slots.map(({ certificate, intermediate }) => intermediate ?? certificate),
   );
-  const key = generateSvidKey();
-  const signer = signerOf(issueRoot({ name: cluster, trustDomain }, key, now()), key);
+  const signer = makeRoot({ name: cluster, trustDomain }, now());
   const root = certificateId(signer.certificate.der);
   const forced: RolloverEvent = {
     kind: 'advance',

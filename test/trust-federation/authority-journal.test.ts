@@ -9,7 +9,6 @@ import { isMeshError } from '../../src/mesh/errors.ts';
 import { parseClusterName } from '../../src/mesh/names.ts';
 import { isUnderWay, ROLLOVER_STEPS } from '../../src/mesh/rollover.ts';
 import { parseTrustDomain, requireSpiffeId } from '../../src/mesh/spiffe-id.ts';
-import { createRoot } from '../../src/trust-federation/authority-file.ts';
 import {
   activeRoot,
   certificateId,
@@ -21,6 +20,7 @@ import {
   type ClusterAuthority,
   openClusterAuthority,
 } from '../../src/trust-federation/cluster-authority.ts';
+import { replaceRoot } from '../../src/trust-federation/replace-root.ts';
 import { generateSvidKey } from '../../src/trust-federation/svid.ts';
 import { verifyPeer } from '../../src/trust-federation/verify.ts';
 import { HOUR_MS } from './pki.ts';
@@ -131,14 +131,6 @@ describe("a cluster authority's journal", () => {
     expectSound(second);
   });
 
-  it('adopts the root of a version without a journal, once', async () => {
-    const root = await createRoot(dir, { name: 'east', trustDomain }, now);
-    const authority = await open();
-    expect(authority.bundle().x509Authorities).to.deep.equal([root.certificate.der]);
-    expect(await readdir(dir)).to.deep.equal([JOURNAL_FILE]);
-    expect((await open()).bundle()).to.deep.equal(authority.bundle());
-  });
-
   it('keeps no key of a revoked root', async () => {
     const authority = await open();
     const root = activeRoot(authority.state);
@@ -197,6 +189,28 @@ describe("a cluster authority's journal", () => {
     );
     const error: unknown = await open().catch((cause: unknown) => cause);
     expect(isMeshError(error, 'CERTIFICATE_INVALID'), String(error)).to.equal(true);
+  });
+
+  it('that has expired has a successor made offline, vouched for by the old root, and signs again', async () => {
+    await open();
+    now += 11 * 365 * 24 * HOUR_MS;
+    const replacement = { stateDir: base, cluster, reason: 'expired', now: () => now };
+    const elsewhere: unknown = await replaceRoot({
+      ...replacement,
+      stateDir: join(base, 'elsewhere'),
+    }).catch((cause: unknown) => cause);
+    expect(isMeshError(elsewhere, 'FILE_UNREADABLE'), String(elsewhere)).to.equal(true);
+    await replaceRoot(replacement);
+    const authority = await open();
+    expect(authority.state.slots.map(({ state }) => state)).to.deep.equal(['tainted', 'active']);
+    expect(authority.state.rollover).to.include({ step: 'tainted', auto: false });
+    expectSound(authority);
+    // Both roots sign the next version of the bundle; the old one is who the others know.
+    expect(authority.statementSigners()).to.have.length(2);
+    await authority.moveRollover(advance);
+    await authority.moveRollover(advance);
+    expect(authority.statementSigners()).to.have.length(1);
+    expectSound(authority);
   });
 });
 

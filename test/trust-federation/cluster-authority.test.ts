@@ -15,8 +15,8 @@ import { INTERMEDIATE_TTL_MS, issueLeaf } from '../../src/trust-federation/certi
 import {
   type ClusterAuthority,
   openClusterAuthority,
-  WORKLOAD_TTL_MS_MAX,
 } from '../../src/trust-federation/cluster-authority.ts';
+import { WORKLOAD_TTL_MS_MAX } from '../../src/trust-federation/limits.ts';
 import { parseCertificate } from '../../src/trust-federation/parsed-certificate.ts';
 import { certificatesPem } from '../../src/trust-federation/pem.ts';
 import { generateSvidKey } from '../../src/trust-federation/svid.ts';
