@@ -4,7 +4,8 @@ import {
   RegistryDefinition,
   type WatchResponse,
 } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
-import { SLICE_ENDPOINTS_MAX, type WatchPosition } from '../../src/wire/registry-records.ts';
+import type { WatchPosition } from '../../src/wire/registry-records.ts';
+import { SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-slices.ts';
 import type { Member } from './member.ts';
 
 export const SERVICE_SIZES = [1, 10, 100, 1_000] as const;

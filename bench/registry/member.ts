@@ -22,7 +22,8 @@ import { exactly } from '../../src/trust-federation/authorizer.ts';
 import { loadMemberCredentials } from '../../src/trust-federation/clusterset-authority.ts';
 import { meshRpcTls } from '../../src/trust-federation/tls.ts';
 import { RegistryDefinition } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
-import { type RegistryRecord, SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-records.ts';
+import type { RegistryRecord } from '../../src/wire/registry-records.ts';
+import { SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-slices.ts';
 
 const ENDPOINTS_PER_SERVICE = 3;
 const RECORDS_PER_PUBLISH = 100;

@@ -90,8 +90,12 @@ async function run(
   const convergence = new Convergence(bed, fleet, writers, importers);
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  const background = supervise([...writers, ...importers, broken, fleet], either);
-  const failed = background.catch((error: unknown) => {
+  const writing = new AbortController();
+  const background = [
+    supervise(writers, AbortSignal.any([either, writing.signal])),
+    supervise([...importers, broken, fleet], either),
+  ];
+  const failed = Promise.all(background).catch((error: unknown) => {
     if (!either.aborted) throw error;
   });
   const load = startLoad(bed.caller.outboundHttp, SERVICE_URL, REQUESTS_PER_SECOND);
@@ -118,6 +122,11 @@ async function run(
         say(`${lasting === undefined ? 'ok  ' : 'LATE'} ${fault.name}: converged in ${tookMs} ms`);
       }
     } while (!options.quick && performance.now() - startedMs < FULL_MS);
+    // What everybody must hold in the end is a write after which there was no other.
+    writing.abort();
+    await background[0];
+    const missing = await convergence.reached(GIVE_UP_MS, either);
+    if (missing !== undefined) throw new Error(`never came to rest: ${missing}`);
   };
   try {
     await Promise.race([play(), failed.then(() => sleep(2 ** 30, either))]);
@@ -126,7 +135,7 @@ async function run(
     stop.abort();
   }
   const report = await load.stop();
-  await background;
+  await Promise.all(background);
   const history: History = {
     writes: writers.flatMap(({ writes }) => writes),
     importers: importers.map(importer => importer.history()),

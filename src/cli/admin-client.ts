@@ -8,6 +8,8 @@ export type AdminAnswer<T> =
   | { readonly kind: 'unreachable'; readonly reason: string };
 
 const ADMIN_TIMEOUT_MS = 2_000;
+/** How the reason begins when somebody listens there, or the way there is closed, and nothing comes back. */
+export const NO_ANSWER = 'does not answer';
 
 /** The body is what the process says of itself; its shape is the caller's claim. */
 export async function askAdmin<T>(admin: SocketAddress, path: string): Promise<AdminAnswer<T>> {
@@ -17,9 +19,16 @@ export async function askAdmin<T>(admin: SocketAddress, path: string): Promise<A
     });
     return { kind: 'answered', status: response.status, body: (await response.json()) as T };
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return { kind: 'unreachable', reason: messageOf(cause) || 'connection refused' };
+    return { kind: 'unreachable', reason: reasonOf(error) };
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    return `${NO_ANSWER} within ${ADMIN_TIMEOUT_MS / 1000} s`;
+  }
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return messageOf(cause) || 'connection refused';
 }
 
 /** The body, or undefined when the process did not answer with 200. */

@@ -61,7 +61,7 @@ export const LEASE_TTL_MS = 10_000;
 export const PUBLICATION_RECORDS_MAX = 50;
 /** Between attempts to reach the registry, or the agent. */
 export const RECONNECT_FIRST_MS = 200;
-export const RECONNECT_MAX_MS = 10_000;
+export const RECONNECT_MAX_MS = 5_000;
 
 /** Between attempts to renew the membership, which is done half a year before it must be. */
 export const MEMBERSHIP_RETRY_MS_MAX = 3_600_000;

@@ -13,12 +13,8 @@ import type { WorkloadName } from '../mesh/names.ts';
 import type { ExportedService } from '../mesh/service.ts';
 import type { BundleOffer } from '../mesh/signed-bundle.ts';
 import type { TrustAck } from '../mesh/trust-acks.ts';
-import {
-  idOf,
-  type RecordId,
-  type RegistryRecord,
-  SLICE_ENDPOINTS_MAX,
-} from '../wire/registry-records.ts';
+import { idOf, type RecordId, type RegistryRecord } from '../wire/registry-records.ts';
+import { SLICE_ENDPOINTS_MAX } from '../wire/registry-slices.ts';
 import { formatSigned } from '../wire/signed-statement.ts';
 import { type ClusterRecords, recordKey } from './registry-view.ts';
 

@@ -14,7 +14,6 @@ import type { Endpoint, ExportedService } from '../mesh/service.ts';
 import type { StoredIntent } from '../wire/registry-intents.ts';
 import {
   type BundleRecord,
-  type ExportSlice,
   idOf,
   type RecordChange,
   type RecordId,
@@ -23,6 +22,7 @@ import {
   type StoredRecord,
   type WatchPosition,
 } from '../wire/registry-records.ts';
+import type { ExportSlice } from '../wire/registry-slices.ts';
 import { digestOf } from '../wire/registry-updates.ts';
 import { parseBundleOffer } from '../wire/signed-statement.ts';
 

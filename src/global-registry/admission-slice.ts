@@ -5,7 +5,7 @@ import type { ClusterConfig } from '../mesh/cluster.ts';
 import { MeshError } from '../mesh/errors.ts';
 import { isReservedService } from '../mesh/reserved-names.ts';
 import { trustDomainOf } from '../mesh/spiffe-id.ts';
-import type { ExportSlice } from '../wire/registry-records.ts';
+import type { ExportSlice } from '../wire/registry-slices.ts';
 import { checkAddress } from './address-rule.ts';
 import { type Gateways, onLoopback } from './admission-config.ts';
 

@@ -9,7 +9,6 @@
  * only a call that never left is tried at the next endpoint.
  */
 
-import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import {
   Etcd3,
   EtcdLeaseInvalidError,
@@ -22,6 +21,7 @@ import {
 } from 'etcd3';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
 import { isMeshError, MeshError, messageOf } from '../mesh/errors.ts';
+import { hangUp, messagesOf, nextHostUnlessSent, once, requireLeader } from './etcd-calls.ts';
 import type { EtcdTls } from './etcd-tls.ts';
 import {
   ETCD_CALL_MS_MAX,
@@ -237,51 +237,6 @@ export class EtcdStore implements RegistryStore {
 
 function credentialsOf({ ca, cert, key }: EtcdTls): NonNullable<IOptions['credentials']> {
   return { rootCertificate: ca, certChain: cert, privateKey: key };
-}
-
-type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
-type Attempt = (context: { readonly signal: AbortSignal }) => unknown;
-
-/** etcd3 uses `execute` of a policy and nothing else. */
-function policy(execute: (attempt: Attempt) => Promise<unknown>): Policy {
-  return { execute } as unknown as Policy;
-}
-
-const NEVER = new AbortController().signal;
-
-const once = policy(async attempt => attempt({ signal: NEVER }));
-
-/** The pool offers another host at each attempt. A call that may have arrived is never repeated. */
-function nextHostUnlessSent(hosts: number): Policy {
-  return policy(async attempt => {
-    for (let tried = 1; ; tried++) {
-      try {
-        return await attempt({ signal: NEVER });
-      } catch (error) {
-        if (tried >= hosts || !/No connection established/.test(messageOf(error))) throw error;
-      }
-    }
-  });
-}
-
-/** A member that has lost its leader ends the watch, instead of being silent for as long as that lasts. */
-const requireLeader: Interceptor = (options, nextCall) =>
-  new InterceptingCall(nextCall(options), {
-    start: (metadata, listener, next) => {
-      metadata.set('hasleader', 'true');
-      next(metadata, listener);
-    },
-  });
-
-/** etcd3's streams are grpc-js streams; its typings leave out that they can be iterated. */
-function messagesOf<T>(stream: object): AsyncIterable<T> {
-  return stream as AsyncIterable<T>;
-}
-
-/** Ended before cancelled, or etcd3 takes our own hang-up for a fault and drops the host's connections. */
-function hangUp(stream: { end(): void; cancel(): void }): void {
-  stream.end();
-  stream.cancel();
 }
 
 function entryOf({ key, value, mod_revision, create_revision, lease }: IKeyValue): StoreEntry {

@@ -5,7 +5,8 @@ import { formatAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
 import type { ClusterName, ServiceKey } from '../mesh/names.ts';
 import { keyOf } from '../mesh/service.ts';
-import type { ExportSlice, RegistryRecord } from '../wire/registry-records.ts';
+import type { RegistryRecord } from '../wire/registry-records.ts';
+import type { ExportSlice } from '../wire/registry-slices.ts';
 import type { AuditChange } from './audit.ts';
 
 /** Both by store key, of one cluster. */

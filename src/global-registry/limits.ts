@@ -87,7 +87,7 @@ export const RENEW_PER_MEMBER = { perSecond: 0.1, burst: 5, callersMax: 10_000 }
 
 /** Waits between attempts to reach the store. */
 export const STORE_RETRY_MS_FIRST = 100;
-export const STORE_RETRY_MS_MAX = 5_000;
+export const STORE_RETRY_MS_MAX = 2_000;
 
 /** The embedded store's journal; when it is longer, the store writes a snapshot and starts a new one. */
 export const JOURNAL_BYTES_MAX = 16 * 1024 * 1024;

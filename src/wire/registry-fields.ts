@@ -1,6 +1,9 @@
 /** What the registry's messages have in common: fields checked once, refused with their name and value. */
 
+import type { SocketAddress } from '../mesh/address.ts';
 import { isMeshError, MeshError } from '../mesh/errors.ts';
+import type { Locality } from '../mesh/locality.ts';
+import type * as pb from './generated/isthmus/registry/v1/registry.ts';
 
 /** Free text (locality, network, instance, version, host, reason): bytes of UTF-8. */
 const TEXT_BYTES_MAX = 253;
@@ -43,4 +46,22 @@ export function invalid(message: string): MeshError {
 
 export function shown(value: string): string {
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+}
+
+export function decodeLocality(locality: pb.Locality | undefined): Locality {
+  const { region, zone } = present('locality', locality);
+  return { region: text('region', region), zone: text('zone', zone) };
+}
+
+export function decodeAddress(address: pb.SocketAddress | undefined): SocketAddress {
+  const { host, port } = present('address', address);
+  if (!/^[A-Za-z0-9._:-]{1,253}$/.test(host)) {
+    throw invalid(`host ${shown(host)} must be a DNS name or an IP address`);
+  }
+  return { host, port: portNumber(port) };
+}
+
+export function portNumber(port: number): number {
+  if (port >= 1 && port <= 65535) return port;
+  throw invalid(`port "${port}" must be 1 to 65535`);
 }

@@ -7,36 +7,32 @@
  * record belongs to is never in the record itself: the registry knows it from the certificate.
  */
 
-import type { SocketAddress } from '../mesh/address.ts';
 import type { ClusterConfig } from '../mesh/cluster.ts';
 import { messageOf } from '../mesh/errors.ts';
 import type { IntentKey } from '../mesh/intent.ts';
-import { LOAD_MAX } from '../mesh/load.ts';
-import type { Locality } from '../mesh/locality.ts';
 import {
   type ClusterName,
   type Namespace,
   parseClusterName,
-  parseNamespace,
-  parseServiceName,
-  parseWorkloadName,
   type ServiceName,
 } from '../mesh/names.ts';
-import type { Endpoint, ExportTo, ServicePort } from '../mesh/service.ts';
-import { parseTrustDomain, requireSpiffeId } from '../mesh/spiffe-id.ts';
+import { parseTrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustAck } from '../mesh/trust-acks.ts';
 import * as pb from './generated/isthmus/registry/v1/registry.ts';
-import { atMost, invalid, present, refusing, shown, text } from './registry-fields.ts';
+import {
+  atMost,
+  decodeAddress,
+  decodeLocality,
+  invalid,
+  refusing,
+  text,
+} from './registry-fields.ts';
 import type { StoredIntent } from './registry-intents.ts';
+import { decodeSlice, decodeSliceId, type ExportSlice, encodeSlice } from './registry-slices.ts';
 import { decodeTrustAcks, encodeTrustAcks } from './registry-trust-acks.ts';
 
-/** A service with more endpoints is published as several slices, numbered from 0. */
-export const SLICE_ENDPOINTS_MAX = 100;
-const SLICES_MAX = 1000;
-const PORTS_MAX = 32;
 const GATEWAYS_MAX = 16;
 const CAPABILITIES_MAX = 64;
-const EXPORT_TO_MAX = 1_000;
 
 export type RegistryRecord =
   | { readonly kind: 'config'; readonly config: ClusterConfig }
@@ -54,16 +50,6 @@ export interface BundleRecord {
   readonly signed: Uint8Array;
   /** Earlier ones, for readers that missed them. */
   readonly predecessors: readonly Uint8Array[];
-}
-
-/** At most SLICE_ENDPOINTS_MAX endpoints of one exported service; every slice repeats the ports. */
-export interface ExportSlice {
-  readonly namespace: Namespace;
-  readonly name: ServiceName;
-  readonly slice: number;
-  readonly ports: readonly ServicePort[];
-  readonly exportTo: ExportTo;
-  readonly endpoints: readonly Endpoint[];
 }
 
 /** Names a record inside one cluster's part of the table. */
@@ -235,85 +221,4 @@ function decodeConfig(config: pb.ClusterConfig): ClusterConfig {
     ),
     startedMs: Number(config.startedMs),
   };
-}
-
-function encodeSlice({ namespace, name, slice, ...rest }: ExportSlice): pb.ExportSlice {
-  const { ports, exportTo, endpoints } = rest;
-  return {
-    id: { namespace, service: name, slice },
-    ports: [...ports],
-    exportTo: exportTo === 'all' ? undefined : { clusters: [...exportTo] },
-    endpoints: endpoints.map(({ workload, spiffeId, locality, address, capacity, load }) => ({
-      workload,
-      spiffeId,
-      locality,
-      address,
-      capacity,
-      load,
-    })),
-  };
-}
-
-function decodeSlice(slice: pb.ExportSlice, cluster: ClusterName): ExportSlice {
-  return {
-    ...decodeSliceId(slice.id),
-    ports: atMost('ports', PORTS_MAX, slice.ports).map(decodePort),
-    exportTo:
-      slice.exportTo === undefined
-        ? 'all'
-        : atMost('clusters to export to', EXPORT_TO_MAX, slice.exportTo.clusters).map(
-            parseClusterName,
-          ),
-    endpoints: atMost('endpoints', SLICE_ENDPOINTS_MAX, slice.endpoints).map(endpoint => ({
-      workload: parseWorkloadName(endpoint.workload),
-      cluster,
-      spiffeId: requireSpiffeId(endpoint.spiffeId),
-      locality: decodeLocality(endpoint.locality),
-      address: decodeAddress(endpoint.address),
-      ...decodeLoad(endpoint),
-    })),
-  };
-}
-
-function decodeLoad({ capacity, load }: pb.Endpoint): Pick<Endpoint, 'capacity' | 'load'> {
-  if (capacity === 0) throw invalid('capacity "0" must be at least 1');
-  if (load !== undefined && load > LOAD_MAX)
-    throw invalid(`load "${load}" must be at most ${LOAD_MAX}`);
-  return {
-    ...(capacity === undefined ? {} : { capacity }),
-    ...(load === undefined ? {} : { load }),
-  };
-}
-
-function decodeSliceId(
-  id: pb.SliceId | undefined,
-): Pick<ExportSlice, 'namespace' | 'name' | 'slice'> {
-  const { namespace, service, slice } = present('slice id', id);
-  if (slice >= SLICES_MAX) throw invalid(`slice "${slice}" must be below ${SLICES_MAX}`);
-  return { namespace: parseNamespace(namespace), name: parseServiceName(service), slice };
-}
-
-function decodePort({ port, protocol }: pb.ServicePort): ServicePort {
-  if (protocol !== 'http' && protocol !== 'tcp') {
-    throw invalid(`protocol ${shown(protocol)} must be "http" or "tcp"`);
-  }
-  return { port: portNumber(port), protocol };
-}
-
-function decodeLocality(locality: pb.Locality | undefined): Locality {
-  const { region, zone } = present('locality', locality);
-  return { region: text('region', region), zone: text('zone', zone) };
-}
-
-function decodeAddress(address: pb.SocketAddress | undefined): SocketAddress {
-  const { host, port } = present('address', address);
-  if (!/^[A-Za-z0-9._:-]{1,253}$/.test(host)) {
-    throw invalid(`host ${shown(host)} must be a DNS name or an IP address`);
-  }
-  return { host, port: portNumber(port) };
-}
-
-function portNumber(port: number): number {
-  if (port >= 1 && port <= 65535) return port;
-  throw invalid(`port "${port}" must be 1 to 65535`);
 }

@@ -2,12 +2,8 @@ import { expect } from 'chai';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';
 import * as pb from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
-import {
-  decodeRecord,
-  formatRecord,
-  parseRecord,
-  SLICE_ENDPOINTS_MAX,
-} from '../../src/wire/registry-records.ts';
+import { decodeRecord, formatRecord, parseRecord } from '../../src/wire/registry-records.ts';
+import { SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-slices.ts';
 import { digestOf, UpdateReader } from '../../src/wire/registry-updates.ts';
 import { TableDigest } from '../../src/wire/table-digest.ts';
 

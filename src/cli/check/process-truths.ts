@@ -3,6 +3,7 @@
  * certificates live, and that they could work with each other at all. See `truths.ts`.
  */
 
+import { NO_ANSWER } from '../admin-client.ts';
 import { formatDuration } from '../text.ts';
 import type { Facts } from './facts.ts';
 import type { Finding } from './truths.ts';
@@ -11,14 +12,23 @@ import type { Finding } from './truths.ts';
 const CLOCKS_APART_MS_MAX = 20_000;
 /** Renewal is at half life, give or take a tenth: with less than this left it has failed for a while. */
 const SVID_LIFE_LEFT_MIN = 0.3;
+/** Where a proxy without an agent has its configuration from. */
+const KEPT: Readonly<Record<string, string>> = {
+  agent: 'what the agent said last',
+  disk: 'what it had on disk',
+  none: 'nothing: it has no configuration yet',
+};
 
 export function processesAnswer({ processes }: Facts): Finding[] {
   return processes.flatMap(({ name, configFile, admin, problem, says }) => {
     if (problem === undefined) return [];
+    const start = `isthmus ${componentOf(name)} --config ${configFile}`;
     const next =
-      says === undefined
-        ? `start it: isthmus ${componentOf(name)} --config ${configFile}; if it runs, see its log and whether ${admin} is its admin address`
-        : `curl http://${admin}/ready; its log says what it waits for`;
+      says !== undefined
+        ? `curl http://${admin}/ready; its log says what it waits for`
+        : problem.startsWith(NO_ANSWER)
+          ? `it is stopped, hung, or behind a closed way: ps and its log say which; kill -CONT it, or end it and start it again: ${start}`
+          : `start it: ${start}; if it runs, see its log and whether ${admin} is its admin address`;
     return [{ subject: name, cause: problem, next }];
   });
 }
@@ -60,7 +70,7 @@ export function proxiesCurrent({ agents, proxies }: Facts, nowMs: number): Findi
         : [
             {
               subject: name,
-              cause: `no agent for ${formatDuration(nowMs - link.sinceMs)}, serving what it has from ${link.source}`,
+              cause: `no agent for ${formatDuration(nowMs - link.sinceMs)}, serving ${KEPT[link.source] ?? 'what it has'}`,
               next: `see ${cluster}/agent and its control address; calls go on meanwhile`,
             },
           ],

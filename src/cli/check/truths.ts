@@ -6,7 +6,6 @@
  * others notice its absence: one cause is reported once.
  */
 
-import { formatDuration } from '../text.ts';
 import type { AgentFact, Facts, KnownCluster } from './facts.ts';
 import {
   clocksAgree,
@@ -17,6 +16,7 @@ import {
   svidsLive,
   versionsCompatible,
 } from './process-truths.ts';
+import { clustersFresh, leasesHeld, registryReachable } from './registry-truths.ts';
 
 export interface Finding {
   /** Which process or cluster. */
@@ -77,95 +77,6 @@ function withoutAbsentClusters(facts: Facts): Facts {
   };
 }
 
-function registryReachable({ stores, agents }: Facts, nowMs: number): Finding[] {
-  return [
-    ...stores.flatMap(storeFollowed),
-    ...agents.flatMap(({ name, registry }) =>
-      registry.connected
-        ? []
-        : [
-            {
-              subject: name,
-              cause: `no registry for ${formatDuration(nowMs - registry.sinceMs)}: ${registry.problem ?? 'it has not answered yet'}`,
-              next: 'check that a registry runs, that the addresses under `registry` in agent.yaml are right, and what lies between; calls go on meanwhile',
-            },
-          ],
-    ),
-  ];
-}
-
-function storeFollowed({ registry, kind, outage, frozen }: Facts['stores'][number]): Finding[] {
-  if (frozen !== undefined) {
-    return [
-      {
-        subject: registry,
-        cause: `frozen, and takes no writes: ${frozen}`,
-        next: 'put the newer data back; or, if what the store holds now is to count: isthmus unfreeze',
-      },
-    ];
-  }
-  if (outage === undefined) return [];
-  return [
-    {
-      subject: registry,
-      cause: `it does not follow its store (${kind}): ${outage}`,
-      next:
-        kind === 'etcd'
-          ? 'etcdctl endpoint status on each member; reads go on, writes wait until a quorum answers'
-          : 'see its log; the store is under <stateDir>/store',
-    },
-  ];
-}
-
-function leasesHeld({ agents }: Facts, nowMs: number): Finding[] {
-  return agents.flatMap(({ name, registry }) => [
-    ...leaseHeld(name, registry, nowMs),
-    ...registry.notices
-      .filter(({ kind }) => kind === RIVAL_NOTICE)
-      .map(({ message }) => ({
-        subject: name,
-        cause: message,
-        next: 'the registry keeps to this agent; isthmus audit says who was refused, and when',
-      })),
-  ]);
-}
-
-function leaseHeld(
-  subject: string,
-  { leaseExpiresMs, publication }: AgentFact['registry'],
-  nowMs: number,
-): Finding[] {
-  if (leaseExpiresMs !== undefined && leaseExpiresMs > nowMs) return [];
-  const cause =
-    leaseExpiresMs === undefined
-      ? 'it has no lease'
-      : `its lease ran out ${formatDuration(nowMs - leaseExpiresMs)} ago`;
-  return [
-    {
-      subject,
-      cause: publication === undefined ? cause : `${cause}: ${publication.message}`,
-      next: 'it asks for another as soon as a registry takes writes; until then the others serve this cluster as stale',
-    },
-  ];
-}
-
-function clustersFresh({ agents }: Facts, nowMs: number): Finding[] {
-  return agents.flatMap(({ name, clusters, registry }) =>
-    clusters.flatMap(({ name: cluster, local, freshness }): Finding[] => {
-      // While this agent has no registry everything it knows is stale, which is said above.
-      if (local || !registry.connected || freshness?.kind !== 'stale') return [];
-      const age = formatDuration(nowMs - freshness.sinceMs);
-      return [
-        {
-          subject: name,
-          cause: `cluster "${cluster}" is stale for ${age}: ${freshness.reason}`,
-          next: `see ${cluster}/agent: is it running, and does it reach a registry?`,
-        },
-      ];
-    }),
-  );
-}
-
 function bundlesFresh({ agents, proxies }: Facts): Finding[] {
   const newest = new Map<string, number>();
   for (const { bundle } of agents.flatMap(({ clusters }) =>
@@ -203,8 +114,6 @@ function bundlesFresh({ agents, proxies }: Facts): Finding[] {
   ];
 }
 
-/** Another agent claims to be the same cluster. */
-const RIVAL_NOTICE = 'rival-instance';
 /** A service that another cluster owns. */
 const WAITING_NOTICE = 'export-waiting';
 /** The one refusal that is about what a cluster exports; the others are about whom to trust. */
