@@ -15,26 +15,10 @@ import type { HeadEdits } from '../../wire/http1/write-head.ts';
 import { type Channel, type ChannelOwner, NO_BYTES } from '../bytes/channel.ts';
 import { join } from '../bytes/join.ts';
 import { HEADERS_TIMEOUT_MS, KEEP_ALIVE_TIMEOUT_MS, LINGER_MS } from '../limits.ts';
-import { type Answer, type AnswerCode, describeRefusal, statusOf, writeAnswer } from './answer.ts';
-import { Exchange, type ExchangeOwner, type Loss, type NextHopState } from './exchange.ts';
-
-/** Where the requests of one conversation go, and who is told of them. */
-export interface NextHop {
-  /** Calls the conversation's `forward` or `refuse`, at once or later. */
-  route(head: RequestHead, nowMs: number): void;
-  /** The next hop is gone, without a final answer. True: the request is being routed again. */
-  reroute(loss: Loss): boolean;
-  /** Every now and then while no answer has come; `sent`: as far as the client has sent it. */
-  onWaiting(nowMs: number, sent: boolean): void;
-  /** The exchange is over; `channel` is what was given to `forward`. */
-  release(channel: Channel, state: NextHopState): void;
-  /** There will be no more requests; one that is being routed is not wanted any more. */
-  onOver(): void;
-  /** The request was answered, by the next hop or by us. */
-  onFinished(head: RequestHead, status: number, durationMs: number): void;
-  onRefused(code: AnswerCode): void;
-  responseEdits(): HeadEdits;
-}
+import { type Answer, describeRefusal, statusOf, writeAnswer } from './answer.ts';
+import { Exchange, type ExchangeOwner } from './exchange.ts';
+import type { Loss, NextHop } from './next-hop.ts';
+import { ReadAhead } from './read-ahead.ts';
 
 type State = 'waiting' | 'head' | 'routing' | 'exchange' | 'joined' | 'closing' | 'closed';
 
@@ -55,8 +39,8 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   #hop: NextHop | undefined;
   #state: State = 'waiting';
   #head: RequestHead | undefined;
-  /** Not read yet. */
-  #held: Buffer | undefined;
+  readonly #ahead: ReadAhead;
+  /** Of a head that has begun: as far as it has been looked through. */
   #scanned = 0;
   #startedMs = 0;
   #deadlineMs: number;
@@ -68,6 +52,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   constructor(options: ConversationOptions) {
     this.#options = options;
     this.#client = options.client;
+    this.#ahead = new ReadAhead(options.client);
     this.#exchange = new Exchange(options.client, this);
     this.#deadlineMs = options.now() + HEADERS_TIMEOUT_MS;
   }
@@ -84,7 +69,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     if (this.#state !== 'routing' || head === undefined) return false;
     this.#state = 'exchange';
     this.#exchange.start(head, edits, channel);
-    this.#sendRequest(this.#takeHeld());
+    this.#sendRequest(this.#ahead.take());
     return true;
   }
 
@@ -142,11 +127,11 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
         this.#readHead(bytes);
         break;
       case 'exchange':
-        if (this.#exchange.requestDone) this.#hold(bytes);
+        if (this.#exchange.requestDone) this.#ahead.hold(bytes);
         else this.#sendRequest(bytes);
         break;
       case 'routing':
-        this.#hold(bytes);
+        this.#ahead.hold(bytes);
         break;
       default:
         break;
@@ -181,7 +166,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     const head = this.#head;
     // What follows an offer to switch may be meant for the protocol that was declined.
     const mayGoOn = head?.keepAlive === true && head.upgrade === undefined;
-    const hasMore = !this.#clientEnded || this.#held !== undefined;
+    const hasMore = !this.#clientEnded || !this.#ahead.isEmpty;
     return mayGoOn && hasMore && !this.#draining;
   }
 
@@ -190,7 +175,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   }
 
   onRequestWanted(): void {
-    if (this.#held === undefined) this.#client.resume();
+    if (this.#ahead.isEmpty) this.#client.resume();
   }
 
   onResponse(): void {
@@ -201,8 +186,8 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     else if (!keeps) this.#close(KEEP_ALIVE_TIMEOUT_MS);
     else {
       this.#state = 'waiting';
-      const held = this.#takeHeld();
-      if (held !== undefined) this.#readHead(held);
+      const ahead = this.#ahead.take();
+      if (ahead !== undefined) this.#readHead(ahead);
     }
   }
 
@@ -211,8 +196,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     if (channel === undefined) return;
     this.#state = 'joined';
     if (early.length > 0) this.#client.send('', early, 0, early.length, '');
-    const ahead = this.#held;
-    this.#held = undefined;
+    const ahead = this.#ahead.take();
     if (ahead !== undefined) channel.send('', ahead, 0, ahead.length, '');
     this.#cutBoth = join(this.#client, channel, () => {
       this.#finished(101);
@@ -232,14 +216,13 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   }
 
   #readHead(bytes: Buffer): void {
-    const input = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
-    this.#held = undefined;
+    const input = this.#ahead.joined(bytes);
     const parsed = parseRequestHead(input, 0, input.length, this.#scanned);
     switch (parsed.kind) {
       case 'incomplete':
         if (this.#state === 'waiting') this.#deadlineMs = this.#options.now() + HEADERS_TIMEOUT_MS;
         this.#state = 'head';
-        this.#held = Buffer.from(input);
+        this.#ahead.begin(input);
         this.#scanned = parsed.scanned;
         break;
       case 'refused':
@@ -250,7 +233,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
         this.#head = parsed.head;
         this.#startedMs = this.#options.now();
         this.#state = 'routing';
-        if (parsed.next < input.length) this.#hold(input.subarray(parsed.next));
+        if (parsed.next < input.length) this.#ahead.hold(input.subarray(parsed.next));
         this.#hop?.route(parsed.head, this.#startedMs);
         break;
     }
@@ -265,21 +248,8 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
         this.refuse({ code: 'bad-request', error: 'request body cannot be read in one way only' });
       return;
     }
-    if (progress !== 'more' && progress < input.length) this.#hold(input.subarray(progress));
+    if (progress !== 'more' && progress < input.length) this.#ahead.hold(input.subarray(progress));
     if (this.#exchange.requestFull) this.#client.pause();
-  }
-
-  #hold(bytes: Buffer): void {
-    this.#held = this.#held === undefined ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes]);
-    this.#client.pause();
-  }
-
-  #takeHeld(): Buffer | undefined {
-    const held = this.#held;
-    if (held === undefined) return undefined;
-    this.#held = undefined;
-    this.#client.resume();
-    return held;
   }
 
   /** Of the exchange, not of the connection. */
@@ -298,7 +268,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   #close(lingerMs: number): void {
     this.#state = 'closing';
     this.#deadlineMs = this.#options.now() + lingerMs;
-    this.#held = undefined;
+    this.#ahead.drop();
     this.#client.end();
     this.#client.resume();
     this.#hop?.onOver();
@@ -308,7 +278,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     const state = this.#state;
     if (state === 'closed') return;
     this.#state = 'closed';
-    this.#held = undefined;
+    this.#ahead.drop();
     const { status } = this.#exchange;
     if (state === 'exchange') this.#finished(status === 0 ? CLIENT_LEFT : status);
     this.#hop?.onOver();

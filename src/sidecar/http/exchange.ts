@@ -16,8 +16,10 @@ import {
   writeResponseHead,
 } from '../../wire/http1/write-head.ts';
 import { type Channel, type ChannelOwner, NO_BYTES } from '../bytes/channel.ts';
-import { INTERIM_RESPONSES_MAX, REPLAY_BYTES_MAX } from '../limits.ts';
+import { INTERIM_RESPONSES_MAX } from '../limits.ts';
 import { type BodyProgress, BodyRelay } from './body-relay.ts';
+import type { Loss, NextHopState } from './next-hop.ts';
+import { Replay } from './replay.ts';
 
 export interface ExchangeOwner {
   /** A response head is about to be written: last word on whether the client's connection goes on. */
@@ -33,32 +35,14 @@ export interface ExchangeOwner {
   onFailed(error: string, loss: Loss): void;
 }
 
-/** What is known of a request whose next hop is gone. */
-export type Loss =
-  /** The next hop has given it back. */
-  | 'untouched'
-  /** It may have been carried out; nothing came back, and all of it that was sent is still here. */
-  | 'unanswered'
-  /** An answer had begun, or the request cannot be sent again. */
-  | 'begun';
-
-export type NextHopState =
-  /** At the end of a response, and it means to take another request. */
-  | 'reusable'
-  | 'finished'
-  /** In the middle of a message. */
-  | 'broken';
-
 export class Exchange implements ChannelOwner {
   readonly #client: Channel;
   readonly #owner: ExchangeOwner;
   readonly #request = new BodyRelay();
   readonly #response = new BodyRelay();
+  readonly #replay = new Replay();
   #nextHop: Channel | undefined;
   #head: RequestHead | undefined;
-  /** Of the request's body, as it came; undefined once it cannot be sent again. */
-  #replay: Buffer[] | undefined;
-  #replayBytes = 0;
   #held: Buffer | undefined;
   #scanned = 0;
   #interim = 0;
@@ -86,7 +70,7 @@ export class Exchange implements ChannelOwner {
   }
 
   get canReplay(): boolean {
-    return this.#replay !== undefined && this.#status === 0;
+    return this.#replay.sent !== undefined && this.#status === 0;
   }
 
   /** The client was not told that its connection ends with this response. */
@@ -102,7 +86,7 @@ export class Exchange implements ChannelOwner {
 
   /** Again for another next hop, after the first gave it back: then with what the first had been sent. */
   start(head: RequestHead, edits: HeadEdits, nextHop: Channel): void {
-    const replay = this.#head === head ? this.#replay : undefined;
+    const replay = this.#head === head ? this.#replay.sent : undefined;
     this.#head = head;
     this.#nextHop = nextHop;
     this.#held = undefined;
@@ -116,11 +100,8 @@ export class Exchange implements ChannelOwner {
       head.framing.kind === 'chunked',
     );
     nextHop.attach(this);
-    if (replay !== undefined) for (const bytes of replay) this.#request.relay(bytes, 0, nextHop);
-    else {
-      this.#replay = [];
-      this.#replayBytes = 0;
-    }
+    if (replay === undefined) this.#replay.begin();
+    else for (const bytes of replay) this.#request.relay(bytes, 0, nextHop);
   }
 
   /** Of the request's body, from `start` on. */
@@ -128,11 +109,8 @@ export class Exchange implements ChannelOwner {
     const nextHop = this.#nextHop;
     if (nextHop === undefined || this.#request.done) return start;
     const progress = this.#request.relay(bytes, start, nextHop);
-    if (this.#replay !== undefined && start < bytes.length) {
-      const sent = bytes.subarray(start, typeof progress === 'number' ? progress : undefined);
-      this.#replayBytes += sent.length;
-      if (this.#replayBytes > REPLAY_BYTES_MAX) this.#replay = undefined;
-      else this.#replay.push(Buffer.from(sent));
+    if (start < bytes.length) {
+      this.#replay.add(bytes.subarray(start, typeof progress === 'number' ? progress : undefined));
     }
     return progress;
   }
@@ -153,13 +131,13 @@ export class Exchange implements ChannelOwner {
     const nextHop = this.#nextHop;
     this.#nextHop = undefined;
     this.#head = undefined;
-    this.#replay = undefined;
+    this.#replay.forget();
     this.#held = undefined;
     return nextHop;
   }
 
   onData(bytes: Buffer): void {
-    this.#replay = undefined;
+    this.#replay.forget();
     if (this.#status !== 0) this.#relayResponse(bytes, 0);
     else this.#readHead(this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]));
   }
