@@ -9,11 +9,14 @@ export const USAGE = 2;
 
 export const PACKAGE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
+/** The demo's. */
+export const DEFAULT_CONFIG_DIR = `${PACKAGE_ROOT}clusters`;
+
 export function configDirOption(): Option {
   return new Option(
     '--config-dir <dir>',
     'folder with registry.yaml and a folder per cluster',
-  ).default(`${PACKAGE_ROOT}clusters`, 'clusters');
+  ).default(DEFAULT_CONFIG_DIR, 'clusters');
 }
 
 export function outputOption(): Option {

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { formatAddress } from '../../mesh/address.ts';
 import { aborted } from '../../runtime/supervise.ts';
 import { type Fleet, type FleetMember, readFleet } from '../fleet.ts';
+import { DEFAULT_CONFIG_DIR } from '../options.ts';
 import { style } from '../text.ts';
 import { applicationProcess } from './application.ts';
 import { describeEtcd, withEtcdStore } from './etcd.ts';
@@ -172,6 +173,8 @@ function commandsToTry(options: DemoOptions): string {
     .find(sidecar => sidecar.name === 'east/web');
   if (web === undefined) throw new Error('the demo needs east/web');
   const proxy = `http://${formatAddress(web.outboundHttp)}`;
+  const { configDir } = options;
+  const where = configDir === DEFAULT_CONFIG_DIR ? '' : ` --config-dir ${configDir}`;
   return `
 ${style('The mesh stays up. Try, in another terminal:', 'bold')}
 
@@ -179,9 +182,9 @@ ${style('The mesh stays up. Try, in another terminal:', 'bold')}
   curl -s -H 'Host: checkout.shop.svc.clusterset.local' ${proxy}/
   curl -si -H 'x-isthmus-explain: 1' -x ${proxy} http://payments.shop.svc.clusterset.local/ | grep x-isthmus-upstream
   curl -s http://${formatAddress(web.admin)}/debug/upstreams
-  npx isthmus status
-  npx isthmus drill east --dry-run
-  npx isthmus call east/web http://payments.shop.svc.clusterset.local/
+  npx isthmus status${where}
+  npx isthmus drill east --dry-run${where}
+  npx isthmus call east/web http://payments.shop.svc.clusterset.local/${where}
 
 ${style('Ctrl-C ends every process and removes every file.', 'dim')}`;
 }
