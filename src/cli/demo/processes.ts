@@ -155,7 +155,13 @@ const DATA_PLANE_FLAGS = [
   '--single-threaded-gc',
   '--max-old-space-size=128',
 ];
-const DATA_PLANE_ENV = { UV_THREADPOOL_SIZE: '1', MALLOC_ARENA_MAX: '1' };
+/** The thresholds: what a burst of large bodies needed goes back to the system when it is over. */
+const DATA_PLANE_ENV = {
+  UV_THREADPOOL_SIZE: '1',
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '65536',
+  MALLOC_MMAP_THRESHOLD_: '65536',
+};
 
 /** A component as it is meant to be started, with its state in `stateDir`. */
 export function componentProcess(
