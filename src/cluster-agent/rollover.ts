@@ -68,6 +68,14 @@ export class RolloverRunner {
     return { slots, rollover: { state: rollover, gate: this.#gate(rollover) } };
   }
 
+  /** A root made elsewhere: a rollover to it, or no more than a new signer where it is in use already. */
+  async import(imported: ImportedRoot, auto: boolean): Promise<void> {
+    const { authority } = this.#options;
+    if (!authority.isAnotherSigner(imported)) return this.start(auto, imported);
+    await authority.replaceSigner(imported);
+    return this.#follow();
+  }
+
   /** To a root made here, unless one is brought. */
   async start(auto: boolean, imported?: ImportedRoot): Promise<void> {
     const { authority, ledgerFile } = this.#options;

@@ -52,7 +52,7 @@ export function trustMaterialService(options: TrustMaterialOptions): RpcService 
         trustDomain,
         now(),
       );
-      await rollover.start(auto, imported);
+      await rollover.import(imported, auto);
       return formatReport(rollover.report());
     },
   });

@@ -186,6 +186,29 @@ export class ClusterAuthority {
     });
   }
 
+  /** Whether it is the root in use, with another CA under it than the one that signs now. */
+  isAnotherSigner({ root, signer }: ImportedRoot): boolean {
+    const inUse = this.#root();
+    return (
+      certificateId(root.der) === inUse.id &&
+      !signer.certificate.der.equals(signerIn(inUse).certificate.der)
+    );
+  }
+
+  /** Signs with another CA under the same root, before the one in use ends; what that signed stays good. */
+  replaceSigner(imported: ImportedRoot): Promise<void> {
+    return this.#inTurn(() => {
+      const { id } = this.#root();
+      const slots = this.#state.slots.map(slot =>
+        slot.id === id ? { ...slot, ...holdingOf(imported) } : slot,
+      );
+      return this.#enter(
+        { ...this.#state, slots },
+        makeIntermediate(this.#subject, imported.signer, this.#options.now()),
+      );
+    });
+  }
+
   /** The caller has judged the gate. Throws REQUEST_INVALID with the reason why not. */
   moveRollover(event: Exclude<RolloverEvent, { readonly kind: 'start' }>): Promise<void> {
     return this.#inTurn(() => this.#step(event, undefined));

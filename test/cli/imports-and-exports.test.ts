@@ -13,6 +13,7 @@ import { formatTrustStore } from '../../src/cli/trust-store.ts';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';
 import { requireSpiffeId, type TrustDomain } from '../../src/mesh/spiffe-id.ts';
+import { certificateId } from '../../src/trust-federation/authority-journal.ts';
 import { anyIdentity } from '../../src/trust-federation/authorizer.ts';
 import { issueIntermediate, issueLeaf, signerOf } from '../../src/trust-federation/certificate.ts';
 import {
@@ -330,6 +331,31 @@ describe('a root from elsewhere', function () {
     expect(new X509Certificate(after[2] ?? new Uint8Array()).subject).to.include('east-ca');
     const again = await authority.startRollover(false, imported).catch((error: unknown) => error);
     expect(isMeshError(again, 'REQUEST_INVALID')).to.equal(true);
+  });
+
+  it('in use takes another CA below it without a rollover, and what the first one signed stays good', async () => {
+    makeCa(dir, { name: 'east-ca-2', issuer: 'corporate', extensions: ownOf(EAST) });
+    const signedBy = (name: string) =>
+      load({ root: 'corporate.crt', intermediate: `${name}.crt`, key: `${name}.key` });
+    const authority = await authorityOf({
+      root: 'corporate.crt',
+      intermediate: 'east-ca.crt',
+      key: 'east-ca.key',
+    });
+    const before = leafOf(authority);
+    expect(authority.isAnotherSigner(signedBy('east-ca'))).to.equal(false);
+    expect(authority.isAnotherSigner(load({ root: 'ec.crt', key: 'ec.key' }))).to.equal(false);
+    const next = signedBy('east-ca-2');
+    expect(authority.isAnotherSigner(next)).to.equal(true);
+    await authority.replaceSigner(next);
+    const after = leafOf(authority);
+    expect(new X509Certificate(after[2] ?? new Uint8Array()).subject).to.include('east-ca-2');
+    const bundles = new Map([[EAST, authority.bundle()]]);
+    for (const chain of [before, after]) {
+      expect(verifyPeer(chain, bundles, anyIdentity, Date.now()).kind).to.equal('accepted');
+      expect(authority.isInStanding(certificateId(chain[1]!))).to.equal(true);
+    }
+    expect(authority.state.rollover).to.equal(undefined);
   });
 
   describe('that several clusters share', () => {
