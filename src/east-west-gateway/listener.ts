@@ -1,28 +1,28 @@
 /**
- * The door: accept, read the ClientHello, route it, join it to the endpoint.
+ * The door: how many may come in, what each waits for, and how it is closed.
  *
- * Whatever is wrong, the answer is the same: the connection is closed without a byte, and nothing is
- * dialed. A stop lets open connections finish for a while, then cuts them.
+ * A stop lets open connections finish for a while, then cuts them.
  */
 
-import { createServer, type Server, type Socket } from 'node:net';
-import { formatAddress, type SocketAddress } from '../mesh/address.ts';
+import type { SocketAddress } from '../mesh/address.ts';
+import { Deadlines } from '../runtime/deadlines.ts';
 import { settlesWithin } from '../runtime/drain.ts';
-import { afterFault } from '../runtime/faults.ts';
-import { closeServer, listen } from '../runtime/listen.ts';
 import type { Logger } from '../runtime/log.ts';
 import { aborted } from '../runtime/supervise.ts';
-import { readHello } from './hello-reader.ts';
+import { createTcpServer } from '../runtime/tcp.ts';
+import type { TcpConnection, TcpServer } from '../runtime/tcp-connection.ts';
 import {
   CONNECTIONS_MAX,
   CONNECTIONS_PER_SOURCE_MAX,
+  ENDPOINT_CONNECT_TIMEOUT_MS,
   HELLO_TIMEOUT_MS,
-  KEEP_ALIVE_MS,
+  KEEP_ALIVE_AFTER_MS,
 } from './limits.ts';
 import type { GatewayMetrics, GatewayRefusal } from './metrics.ts';
+import { type Door, type JoinedConnection, Passage } from './passage.ts';
 import type { Probes } from './probes.ts';
-import { type RoutingTable, routeServerName } from './routing.ts';
-import { connectEndpoint, type Direction, splice } from './splice.ts';
+import { type Direction, sharedBuffer } from './relay.ts';
+import { type RoutingDecision, type RoutingTable, routeServerName } from './routing.ts';
 
 export interface GatewayListenerOptions {
   readonly table: RoutingTable;
@@ -35,48 +35,47 @@ export interface GatewayListenerOptions {
   readonly tap: (bytes: Buffer) => void;
   /** Smaller in tests. */
   readonly helloTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
   readonly connectionsMax?: number;
   readonly connectionsPerSourceMax?: number;
 }
 
-/** One joined connection, as `/debug/connections` shows it. */
-export interface SplicedConnection {
-  readonly source: string;
-  readonly sni: string;
-  readonly workload: string;
-  readonly sinceMs: number;
-  readonly bytes: Record<Direction, number>;
-}
-
-export class GatewayListener {
+export class GatewayListener implements Door {
   readonly #options: GatewayListenerOptions;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #server: TcpServer;
+  readonly #passages = new Set<Passage>();
   readonly #perSource = new Map<string, number>();
-  readonly #spliced = new Set<SplicedConnection>();
-  readonly #probing = new Set<Socket>();
-  #onRelayEnd: () => void = () => undefined;
+  readonly #withoutHello: Deadlines<Passage>;
+  readonly #dialing: Deadlines<Passage>;
+  readonly #young: Deadlines<Passage>;
+  #onPassageEnd: () => void = () => undefined;
   #turn = 0;
 
   constructor(options: GatewayListenerOptions) {
     this.#options = options;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-      this.#accept(socket).catch((error: unknown) =>
-        afterFault(error, () => socket.resetAndDestroy()),
-      );
-    });
+    const { helloTimeoutMs = HELLO_TIMEOUT_MS } = options;
+    const { connectTimeoutMs = ENDPOINT_CONNECT_TIMEOUT_MS } = options;
+    const now = (): number => performance.now();
+    this.#withoutHello = new Deadlines(helloTimeoutMs, now, passage =>
+      passage.refuse('hello-timeout'),
+    );
+    this.#dialing = new Deadlines(connectTimeoutMs, now, passage =>
+      passage.refuse('endpoint-unreachable'),
+    );
+    this.#young = new Deadlines(KEEP_ALIVE_AFTER_MS, now, passage => passage.keepAlive());
+    this.#server = createTcpServer(sharedBuffer, connection => this.#accept(connection));
   }
 
   listen(address: SocketAddress): Promise<SocketAddress> {
-    return listen(this.#server, address);
+    return this.#server.listen(address);
   }
 
   get accepting(): boolean {
     return this.#server.listening;
   }
 
-  connections(): readonly SplicedConnection[] {
-    return [...this.#spliced];
+  connections(): readonly JoinedConnection[] {
+    return [...this.#passages].flatMap(passage => passage.describe() ?? []);
   }
 
   /**
@@ -86,118 +85,96 @@ export class GatewayListener {
   async run(signal: AbortSignal): Promise<void> {
     const { probes, drainMs, log } = this.#options;
     await aborted(signal);
-    const closed = closeServer(this.#server);
+    const closed = this.#server.close();
     probes.drain();
     if (!(await settlesWithin(this.#drained(), drainMs))) {
-      log.warn({ connections: this.#spliced.size }, 'cutting connections after drain');
+      log.warn({ connections: this.connections().length }, 'cutting connections after drain');
     }
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const passage of this.#passages) passage.cut();
+    for (const deadlines of [this.#withoutHello, this.#dialing, this.#young]) deadlines.clear();
     await Promise.all([closed, probes.close()]);
   }
 
   /** Probes are not waited for: they stay as long as there is something to tell them. */
   #drained(): Promise<void> {
     return new Promise(resolve => {
-      this.#onRelayEnd = () => {
-        if (this.#sockets.size === this.#probing.size) resolve();
+      this.#onPassageEnd = () => {
+        if ([...this.#passages].every(passage => passage.isProbe)) resolve();
       };
-      this.#onRelayEnd();
+      this.#onPassageEnd();
     });
   }
 
-  async #accept(socket: Socket): Promise<void> {
-    const source = socket.remoteAddress ?? 'unknown';
-    socket.on('error', () => undefined);
-    const objection = this.#register(socket, source);
-    if (objection !== undefined) {
-      this.#refuse(objection, source);
-      socket.resetAndDestroy();
-      return;
-    }
-    socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    const hello = await readHello(socket, this.#options.helloTimeoutMs ?? HELLO_TIMEOUT_MS);
-    if (hello.kind === 'refused') {
-      this.#refuse(hello.reason, source);
-      socket.destroy();
-      return;
-    }
-    const decision = routeServerName(hello.serverName, this.#options.table, this.#turn++);
-    if (decision.kind === 'refused') {
-      this.#refuse(decision.reason, source, hello.serverName);
-      socket.destroy();
-      return;
-    }
-    if (decision.kind === 'probe') {
-      this.#probing.add(socket);
-      const refusal = this.#options.probes.answer(socket, hello.bytes, source);
-      if (refusal === undefined) return;
-      this.#refuse(refusal, source, hello.serverName);
-      socket.destroy();
-      return;
-    }
-    const { sni, endpoint } = decision;
-    const upstream = await connectEndpoint(endpoint.address);
-    if (upstream === undefined || socket.destroyed) {
-      upstream?.destroy();
-      this.#refuse('endpoint-unreachable', source, hello.serverName);
-      socket.destroy();
-      return;
-    }
-    this.#options.log.debug(
-      { source, sni, alpn: hello.alpn, endpoint: formatAddress(endpoint.address) },
-      'connection joined',
-    );
-    await this.#splice(socket, upstream, hello.bytes, {
-      source,
-      sni,
-      workload: endpoint.workload,
-      sinceMs: this.#options.now(),
-      bytes: { 'to-endpoint': 0, 'to-caller': 0 },
-    });
-  }
-
-  async #splice(
-    caller: Socket,
-    endpoint: Socket,
-    hello: Buffer,
-    connection: SplicedConnection,
-  ): Promise<void> {
-    const { metrics, tap } = this.#options;
-    this.#spliced.add(connection);
-    metrics.accepted.inc();
-    await splice(caller, endpoint, hello, (direction, bytes) => {
-      connection.bytes[direction] += bytes.length;
-      metrics.bytes[direction] += bytes.length;
-      tap(bytes);
-    });
-    this.#spliced.delete(connection);
-  }
-
-  /** Counts the connection until it closes, or says why it may not stay. */
-  #register(socket: Socket, source: string): GatewayRefusal | undefined {
-    const { connectionsMax, connectionsPerSourceMax, metrics } = this.#options;
-    if (this.#sockets.size >= (connectionsMax ?? CONNECTIONS_MAX)) return 'connection-limit';
+  #accept(connection: TcpConnection): void {
+    const source = connection.remoteAddress ?? 'unknown';
+    const { connectionsMax = CONNECTIONS_MAX, metrics } = this.#options;
+    const { connectionsPerSourceMax = CONNECTIONS_PER_SOURCE_MAX } = this.#options;
     const fromSource = this.#perSource.get(source) ?? 0;
-    if (fromSource >= (connectionsPerSourceMax ?? CONNECTIONS_PER_SOURCE_MAX)) {
-      return 'source-limit';
+    const isFull = this.#passages.size >= connectionsMax;
+    if (isFull || fromSource >= connectionsPerSourceMax) {
+      this.#refused(isFull ? 'connection-limit' : 'source-limit', { source });
+      connection.reset();
+      return;
     }
-    this.#sockets.add(socket);
+    const passage = new Passage(connection, source, this);
+    this.#passages.add(passage);
     this.#perSource.set(source, fromSource + 1);
-    metrics.open.set(this.#sockets.size);
-    socket.once('close', () => {
-      this.#sockets.delete(socket);
-      const left = (this.#perSource.get(source) ?? 1) - 1;
-      if (left === 0) this.#perSource.delete(source);
-      else this.#perSource.set(source, left);
-      this.#probing.delete(socket);
-      metrics.open.set(this.#sockets.size);
-      this.#onRelayEnd();
-    });
-    return undefined;
+    metrics.open++;
+    this.#withoutHello.add(passage);
   }
 
-  #refuse(reason: GatewayRefusal, source: string, serverName?: string): void {
-    this.#options.metrics.refused.inc({ reason });
-    this.#options.log.debug({ reason, source, serverName }, 'connection refused');
+  route(serverName: string | undefined): RoutingDecision {
+    return routeServerName(serverName, this.#options.table, this.#turn++);
+  }
+
+  onDial(passage: Passage): void {
+    this.#withoutHello.delete(passage);
+    this.#dialing.add(passage);
+  }
+
+  onJoined(passage: Passage): void {
+    this.#dialing.delete(passage);
+    this.#young.add(passage);
+    this.#options.metrics.joined++;
+    const { log } = this.#options;
+    if (log.isLevelEnabled('debug')) log.debug(passage.describeTarget(), 'connection joined');
+  }
+
+  probe(passage: Passage, hello: Buffer): GatewayRefusal | undefined {
+    const { probes } = this.#options;
+    const refusal = probes.answer(() => passage.toSocket(), hello, passage.source);
+    if (refusal === undefined) this.#withoutHello.delete(passage);
+    return refusal;
+  }
+
+  onRelayed(direction: Direction, bytes: Buffer): void {
+    this.#options.metrics.bytes[direction] += bytes.length;
+    this.#options.tap(bytes);
+  }
+
+  onRefused(passage: Passage, reason: GatewayRefusal): void {
+    this.#refused(reason, passage.describeTarget());
+  }
+
+  onClosed(passage: Passage): void {
+    this.#passages.delete(passage);
+    for (const deadlines of [this.#withoutHello, this.#dialing, this.#young]) {
+      deadlines.delete(passage);
+    }
+    const left = (this.#perSource.get(passage.source) ?? 1) - 1;
+    if (left === 0) this.#perSource.delete(passage.source);
+    else this.#perSource.set(passage.source, left);
+    this.#options.metrics.open--;
+    this.#onPassageEnd();
+  }
+
+  now(): number {
+    return this.#options.now();
+  }
+
+  #refused(reason: GatewayRefusal, who: Readonly<Record<string, string | undefined>>): void {
+    const { metrics, log } = this.#options;
+    metrics.refused.inc({ reason });
+    if (log.isLevelEnabled('debug')) log.debug({ reason, ...who }, 'connection refused');
   }
 }

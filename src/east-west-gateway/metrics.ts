@@ -3,12 +3,14 @@
 import { Counter, Gauge } from 'prom-client';
 import type { MetricsRegistry } from '../runtime/metrics.ts';
 import type { ConnectionRefusal } from '../trust-federation/peer-listener.ts';
-import type { HelloOutcome } from './hello-reader.ts';
+import type { ClientHelloRefusal } from '../wire/client-hello.ts';
 import type { RoutingRefusal } from './routing.ts';
-import type { Direction } from './splice.ts';
+import type { Direction } from './relay.ts';
 
 export type GatewayRefusal =
-  | Extract<HelloOutcome, { kind: 'refused' }>['reason']
+  | ClientHelloRefusal
+  | 'hello-timeout'
+  | 'closed-early'
   | RoutingRefusal
   | ConnectionRefusal
   | 'probe-limit'
@@ -16,33 +18,17 @@ export type GatewayRefusal =
   | 'endpoint-unreachable';
 
 export interface GatewayMetrics {
-  readonly accepted: Counter;
   readonly refused: Counter<'reason'>;
   readonly probes: Counter;
-  readonly open: Gauge;
-  /** Added to with every chunk; prom-client is told when somebody asks. */
+  /** The rest changes with every connection or chunk; prom-client is told when somebody asks. */
+  joined: number;
+  open: number;
   readonly bytes: Record<Direction, number>;
 }
 
 export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics {
   const registers = [registry];
-  const bytes: GatewayMetrics['bytes'] = { 'to-endpoint': 0, 'to-caller': 0 };
-  new Counter({
-    name: 'isthmus_gateway_bytes_total',
-    help: 'Bytes relayed',
-    labelNames: ['direction'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [direction, count] of Object.entries(bytes)) this.inc({ direction }, count);
-    },
-  });
-  return {
-    accepted: new Counter({
-      name: 'isthmus_gateway_connections_total',
-      help: 'Connections joined to an endpoint',
-      registers,
-    }),
+  const metrics: GatewayMetrics = {
     refused: new Counter({
       name: 'isthmus_gateway_refused_total',
       help: 'Connections closed without reaching an endpoint, by reason',
@@ -54,11 +40,36 @@ export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics 
       help: 'Connections of probes that this gateway answers itself',
       registers,
     }),
-    open: new Gauge({
-      name: 'isthmus_gateway_open_connections',
-      help: 'Connections open now, joined or not yet',
-      registers,
-    }),
-    bytes,
+    joined: 0,
+    open: 0,
+    bytes: { 'to-endpoint': 0, 'to-caller': 0 },
   };
+  new Counter({
+    name: 'isthmus_gateway_connections_total',
+    help: 'Connections joined to an endpoint',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(metrics.joined);
+    },
+  });
+  new Gauge({
+    name: 'isthmus_gateway_open_connections',
+    help: 'Connections open now, joined or not yet',
+    registers,
+    collect() {
+      this.set(metrics.open);
+    },
+  });
+  new Counter({
+    name: 'isthmus_gateway_bytes_total',
+    help: 'Bytes relayed',
+    labelNames: ['direction'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [direction, count] of Object.entries(metrics.bytes)) this.inc({ direction }, count);
+    },
+  });
+  return metrics;
 }

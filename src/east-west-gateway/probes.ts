@@ -50,11 +50,12 @@ export class Probes {
     });
   }
 
-  /** What is wrong with it, when it stays the caller's; undefined when it is taken care of. */
-  answer(socket: Socket, hello: Buffer, source: string): 'probe-limit' | undefined {
+  /** Takes its socket, or says why not. */
+  answer(take: () => Socket, hello: Buffer, source: string): 'probe-limit' | undefined {
     // One address cannot use up what all have: its own allowance is asked first.
     const isAllowed = this.#bySource.take(source) && this.#all.take();
-    if (!isAllowed || !this.#responder.answer(socket, hello)) return 'probe-limit';
+    if (!isAllowed || this.#responder.isFull) return 'probe-limit';
+    this.#responder.answer(take(), hello);
     this.#options.metrics.probes.inc();
     return undefined;
   }

@@ -4,12 +4,15 @@ import { createServer, type Server } from 'node:net';
 import { formatAddress, type SocketAddress } from '../mesh/address.ts';
 import { MeshError } from '../mesh/errors.ts';
 
+/** Connections the kernel holds until they are accepted. */
+export const BACKLOG = 1024;
+
 /** Resolves to the bound address (port 0 becomes a real one). */
 export function listen(server: Server, address: SocketAddress): Promise<SocketAddress> {
   return new Promise((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException): void => reject(describe(error, address));
+    const onError = (error: NodeJS.ErrnoException): void => reject(bindError(error, address));
     server.once('error', onError);
-    server.listen({ host: address.host, port: address.port, backlog: 1024 }, () => {
+    server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, () => {
       server.off('error', onError);
       const bound = server.address();
       if (bound === null || typeof bound === 'string') throw new Error('not a TCP server');
@@ -48,7 +51,7 @@ export async function findFreeAddress(host: string): Promise<SocketAddress> {
 }
 const FREE_ADDRESS_ATTEMPTS = 50;
 
-function describe(error: NodeJS.ErrnoException, address: SocketAddress): MeshError {
+export function bindError(error: NodeJS.ErrnoException, address: SocketAddress): MeshError {
   const where = `"${formatAddress(address)}"`;
   switch (error.code) {
     case 'EADDRINUSE':

@@ -1,5 +1,5 @@
 /**
- * Sockets below Node's public API: the only file that reaches there (docs/decisions/0010).
+ * Sockets below Node's public API (docs/decisions/0010); tcp-handles.ts, which goes further, builds on this.
  *
  * Two things that cost a data plane most of its user time: Node allocates 64 KiB for each read of a socket
  * it has accepted or put TLS on, and a write passes through a stream's queue even when that is empty.
@@ -36,7 +36,12 @@ interface Internals {
   readonly wasAsync: number;
 }
 
-const internals = process.env['ISTHMUS_SOCKETS'] === 'public' ? undefined : findInternals();
+/** Wanted, and this is a Node on which it was tried; what is needed must still be looked for. */
+export const isTriedBelow =
+  process.env['ISTHMUS_SOCKETS'] !== 'public' &&
+  TRIED.includes(process.versions.node.split('.')[0] ?? '');
+
+const internals = isTriedBelow ? findInternals() : undefined;
 
 /** For the log. */
 export const socketAccess: 'handles' | 'public' = internals === undefined ? 'public' : 'handles';
@@ -115,35 +120,35 @@ function writeError(status: number): Error {
 }
 
 function findInternals(): Internals | undefined {
-  if (!TRIED.includes(process.versions.node.split('.')[0] ?? '')) return undefined;
+  const { WriteWrap, streamBaseState, kLastWriteWasAsync } = nodesBinding<{
+    WriteWrap: new () => WriteRequest;
+    streamBaseState: Int32Array;
+    kLastWriteWasAsync: number;
+  }>('stream_wrap');
+  const symbols = Object.getOwnPropertySymbols(new Socket());
+  const named = (name: string) => symbols.find(({ description }) => description === name);
+  const buffer = named('kBuffer');
+  const bufferSource = named('kBufferGen');
+  const callback = named('kBufferCb');
+  const found =
+    typeof WriteWrap === 'function' &&
+    streamBaseState instanceof Int32Array &&
+    typeof kLastWriteWasAsync === 'number' &&
+    buffer !== undefined &&
+    bufferSource !== undefined &&
+    callback !== undefined;
+  if (!found) return undefined;
+  return {
+    ...{ buffer, bufferSource, callback, newRequest: () => new WriteWrap() },
+    ...{ state: streamBaseState, wasAsync: kLastWriteWasAsync },
+  };
+}
+
+/** One of Node's own modules of native code, or nothing: a process started with restrictions has none. */
+export function nodesBinding<T extends object>(name: string): Partial<T> {
   try {
-    const nodes = process as unknown as { binding(name: string): object };
-    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = nodes.binding(
-      'stream_wrap',
-    ) as Partial<{
-      WriteWrap: new () => WriteRequest;
-      streamBaseState: Int32Array;
-      kLastWriteWasAsync: number;
-    }>;
-    const symbols = Object.getOwnPropertySymbols(new Socket());
-    const named = (name: string) => symbols.find(({ description }) => description === name);
-    const buffer = named('kBuffer');
-    const bufferSource = named('kBufferGen');
-    const callback = named('kBufferCb');
-    const found =
-      typeof WriteWrap === 'function' &&
-      streamBaseState instanceof Int32Array &&
-      typeof kLastWriteWasAsync === 'number' &&
-      buffer !== undefined &&
-      bufferSource !== undefined &&
-      callback !== undefined;
-    if (!found) return undefined;
-    return {
-      ...{ buffer, bufferSource, callback, newRequest: () => new WriteWrap() },
-      ...{ state: streamBaseState, wasAsync: kLastWriteWasAsync },
-    };
+    return (process as unknown as { binding(name: string): Partial<T> }).binding(name);
   } catch {
-    // A process started with restrictions has no bindings.
-    return undefined;
+    return {};
   }
 }

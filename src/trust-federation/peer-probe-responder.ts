@@ -57,14 +57,16 @@ export class ProbeResponder {
     });
   }
 
-  /** False when there are too many; the connection is then still the caller's. */
-  answer(socket: Socket, hello: Buffer): boolean {
-    if (this.#open >= this.#probesMax) return false;
+  /** No more may be given to `answer` until one of them has gone. */
+  get isFull(): boolean {
+    return this.#open >= this.#probesMax;
+  }
+
+  answer(socket: Socket, hello: Buffer): void {
     this.#open++;
     socket.once('close', () => this.#open--);
     socket.unshift(hello);
     this.#listener.adopt(socket);
-    return true;
   }
 
   /** Says so in every echo from now on. */
