@@ -10,7 +10,6 @@ export type HelloOutcome =
   | {
       readonly kind: 'found';
       readonly serverName: string | undefined;
-      readonly alpn: readonly string[];
       /** The hello and whatever came with it. */
       readonly bytes: Buffer;
     }
@@ -31,8 +30,8 @@ export class HelloReader {
     if (this.#length < this.#bytesNeeded) return INCOMPLETE;
     const bytes = this.#joined();
     const hello = readClientHello(bytes);
-    if (hello.kind === 'found') return { ...hello, bytes };
     if (hello.kind === 'refused') return hello;
+    if (hello.kind === 'found') return { kind: 'found', serverName: hello.serverName, bytes };
     this.#bytesNeeded = hello.bytesNeeded;
     return INCOMPLETE;
   }

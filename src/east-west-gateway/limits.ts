@@ -10,8 +10,8 @@ export const CONNECTIONS_PER_SOURCE_MAX = 2_000;
 export const ENDPOINT_CONNECT_TIMEOUT_MS = 1_000;
 /** TCP keep-alive, so a peer that vanished does not hold its connection for ever. */
 export const KEEP_ALIVE_MS = 30_000;
-/** Asked of the kernel for connections that are still open then: most are closed before. */
-export const KEEP_ALIVE_AFTER_MS = 10_000;
+/** So often the kernel is asked for it, for connections that it was not asked for yet: most end before. */
+export const KEEP_ALIVE_EVERY_MS = 10_000;
 /** Of one read of a connection that is not busy; the rest is read next. */
 export const READ_BYTES = 16 * 1024;
 /** Of one read of a direction whose last read was full. */

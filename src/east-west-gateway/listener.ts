@@ -16,7 +16,7 @@ import {
   CONNECTIONS_PER_SOURCE_MAX,
   ENDPOINT_CONNECT_TIMEOUT_MS,
   HELLO_TIMEOUT_MS,
-  KEEP_ALIVE_AFTER_MS,
+  KEEP_ALIVE_EVERY_MS,
 } from './limits.ts';
 import type { GatewayMetrics, GatewayRefusal } from './metrics.ts';
 import { type Door, type JoinedConnection, Passage } from './passage.ts';
@@ -47,7 +47,7 @@ export class GatewayListener implements Door {
   readonly #perSource = new Map<string, number>();
   readonly #withoutHello: Deadlines<Passage>;
   readonly #dialing: Deadlines<Passage>;
-  readonly #young: Deadlines<Passage>;
+  #keepingAlive: NodeJS.Timeout | undefined;
   #onPassageEnd: () => void = () => undefined;
   #turn = 0;
 
@@ -55,19 +55,23 @@ export class GatewayListener implements Door {
     this.#options = options;
     const { helloTimeoutMs = HELLO_TIMEOUT_MS } = options;
     const { connectTimeoutMs = ENDPOINT_CONNECT_TIMEOUT_MS } = options;
-    const now = (): number => performance.now();
-    this.#withoutHello = new Deadlines(helloTimeoutMs, now, passage =>
-      passage.refuse('hello-timeout'),
-    );
-    this.#dialing = new Deadlines(connectTimeoutMs, now, passage =>
-      passage.refuse('endpoint-unreachable'),
-    );
-    this.#young = new Deadlines(KEEP_ALIVE_AFTER_MS, now, passage => passage.keepAlive());
+    this.#withoutHello = new Deadlines({
+      waitMs: helloTimeoutMs,
+      onDue: passage => passage.refuse('hello-timeout'),
+    });
+    this.#dialing = new Deadlines({
+      waitMs: connectTimeoutMs,
+      onDue: passage => passage.refuse('endpoint-unreachable'),
+    });
     this.#server = createTcpServer(sharedBuffer, connection => this.#accept(connection));
   }
 
-  listen(address: SocketAddress): Promise<SocketAddress> {
-    return this.#server.listen(address);
+  async listen(address: SocketAddress): Promise<SocketAddress> {
+    const bound = await this.#server.listen(address);
+    this.#keepingAlive = setInterval(() => {
+      for (const passage of this.#passages) passage.keepAlive();
+    }, KEEP_ALIVE_EVERY_MS);
+    return bound;
   }
 
   get accepting(): boolean {
@@ -91,7 +95,9 @@ export class GatewayListener implements Door {
       log.warn({ connections: this.connections().length }, 'cutting connections after drain');
     }
     for (const passage of this.#passages) passage.cut();
-    for (const deadlines of [this.#withoutHello, this.#dialing, this.#young]) deadlines.clear();
+    clearInterval(this.#keepingAlive);
+    this.#withoutHello.clear();
+    this.#dialing.clear();
     await Promise.all([closed, probes.close()]);
   }
 
@@ -134,7 +140,6 @@ export class GatewayListener implements Door {
 
   onJoined(passage: Passage): void {
     this.#dialing.delete(passage);
-    this.#young.add(passage);
     this.#options.metrics.joined++;
     const { log } = this.#options;
     if (log.isLevelEnabled('debug')) log.debug(passage.describeTarget(), 'connection joined');
@@ -158,9 +163,8 @@ export class GatewayListener implements Door {
 
   onClosed(passage: Passage): void {
     this.#passages.delete(passage);
-    for (const deadlines of [this.#withoutHello, this.#dialing, this.#young]) {
-      deadlines.delete(passage);
-    }
+    this.#withoutHello.delete(passage);
+    this.#dialing.delete(passage);
     const left = (this.#perSource.get(passage.source) ?? 1) - 1;
     if (left === 0) this.#perSource.delete(passage.source);
     else this.#perSource.set(passage.source, left);

@@ -4,8 +4,8 @@ import { Counter, Gauge } from 'prom-client';
 import type { MetricsRegistry } from '../runtime/metrics.ts';
 import type { ConnectionRefusal } from '../trust-federation/peer-listener.ts';
 import type { ClientHelloRefusal } from '../wire/client-hello.ts';
-import type { RoutingRefusal } from './routing.ts';
 import type { Direction } from './relay.ts';
+import type { RoutingRefusal } from './routing.ts';
 
 export type GatewayRefusal =
   | ClientHelloRefusal
@@ -68,7 +68,8 @@ export function createGatewayMetrics(registry: MetricsRegistry): GatewayMetrics 
     registers,
     collect() {
       this.reset();
-      for (const [direction, count] of Object.entries(metrics.bytes)) this.inc({ direction }, count);
+      for (const [direction, count] of Object.entries(metrics.bytes))
+        this.inc({ direction }, count);
     },
   });
   return metrics;

@@ -58,6 +58,7 @@ export class Passage implements TcpHandler, RelayWatcher {
   readonly #door: Door;
   #state: State = { kind: 'hello', reader: new HelloReader() };
   #callerEnded = false;
+  #isKeptAlive = false;
   #serverName: string | undefined;
   #target: { readonly sni: string; readonly endpoint: GatewayEndpoint } | undefined;
   readonly #bytes: Record<Direction, number> = { 'to-endpoint': 0, 'to-caller': 0 };
@@ -143,9 +144,11 @@ export class Passage implements TcpHandler, RelayWatcher {
     this.#close();
   }
 
-  /** It lasts: from now on a peer that vanished does not hold it for ever. */
+  /** From the first call on a peer that vanished does not hold it for ever. */
   keepAlive(): void {
-    if (this.#state.kind === 'joined') this.#state.relay.keepAlive(KEEP_ALIVE_MS);
+    if (this.#state.kind !== 'joined' || this.#isKeptAlive) return;
+    this.#isKeptAlive = true;
+    this.#state.relay.keepAlive(KEEP_ALIVE_MS);
   }
 
   /** For whoever answers a probe; this one then lasts as long as the socket. */

@@ -34,12 +34,8 @@ export function routeServerName(
   turn: number,
 ): RoutingDecision {
   if (serverName === undefined) return refused('no-server-name');
-  const probed = parseProbeSni(serverName);
-  if (probed !== undefined) {
-    return probed === table.cluster ? { kind: 'probe' } : refused('other-cluster');
-  }
   const sni = parseSni(serverName);
-  if (sni === undefined) return refused('not-a-mesh-name');
+  if (sni === undefined) return routeProbe(serverName, table);
   if (sni.cluster !== table.cluster) return refused('other-cluster');
   const serviceSni = formatServiceSni(sni);
   const route = table.routes.get(serviceSni);
@@ -50,6 +46,12 @@ export function routeServerName(
   return endpoint === undefined
     ? refused('no-endpoint')
     : { kind: 'routed', sni: serviceSni, endpoint };
+}
+
+function routeProbe(serverName: string, table: RoutingTable): RoutingDecision {
+  const probed = parseProbeSni(serverName);
+  if (probed === undefined) return refused('not-a-mesh-name');
+  return probed === table.cluster ? { kind: 'probe' } : refused('other-cluster');
 }
 
 function formatServiceSni({ cluster, namespace, service, port }: Sni): string {

@@ -3,25 +3,36 @@
  * each second would otherwise each start and stop one.
  */
 
+export interface DeadlinesOptions<T> {
+  readonly waitMs: number;
+  /** Must not jump; performance.now() unless said. */
+  readonly now?: () => number;
+  /** Returns the way to stop it; setTimeout unless said. */
+  readonly setTimer?: (run: () => void, ms: number) => () => void;
+  readonly onDue: (item: T) => void;
+}
+
 export class Deadlines<T> {
   readonly #waitMs: number;
   readonly #now: () => number;
+  readonly #setTimer: (run: () => void, ms: number) => () => void;
   readonly #onDue: (item: T) => void;
   /** When each is due, the earliest first: all wait equally long. */
   readonly #dueMs = new Map<T, number>();
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer: (() => void) | undefined;
 
-  /** `now` must not jump, like performance.now(). */
-  constructor(waitMs: number, now: () => number, onDue: (item: T) => void) {
+  constructor(options: DeadlinesOptions<T>) {
+    const { waitMs, now = () => performance.now(), setTimer = setTimeoutTimer, onDue } = options;
     this.#waitMs = waitMs;
     this.#now = now;
+    this.#setTimer = setTimer;
     this.#onDue = onDue;
   }
 
   /** Something that does not wait yet. */
   add(item: T): void {
     this.#dueMs.set(item, this.#now() + this.#waitMs);
-    this.#timer ??= setTimeout(this.#sweep, this.#waitMs);
+    this.#stopTimer ??= this.#setTimer(this.#sweep, this.#waitMs);
   }
 
   delete(item: T): void {
@@ -31,20 +42,25 @@ export class Deadlines<T> {
   /** Forgets everything. */
   clear(): void {
     this.#dueMs.clear();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
   }
 
   readonly #sweep = (): void => {
-    this.#timer = undefined;
+    this.#stopTimer = undefined;
     const nowMs = this.#now();
     for (const [item, dueMs] of this.#dueMs) {
       if (dueMs > nowMs) {
-        this.#timer ??= setTimeout(this.#sweep, Math.ceil(dueMs - nowMs));
+        this.#stopTimer ??= this.#setTimer(this.#sweep, Math.ceil(dueMs - nowMs));
         return;
       }
       this.#dueMs.delete(item);
       this.#onDue(item);
     }
   };
+}
+
+function setTimeoutTimer(run: () => void, ms: number): () => void {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
 }

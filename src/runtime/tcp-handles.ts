@@ -7,7 +7,7 @@
  */
 
 import { lookup } from 'node:dns/promises';
-import { isIP, isIPv6, Socket } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { SocketAddress } from '../mesh/address.ts';
 import { afterFault } from './faults.ts';
@@ -94,7 +94,7 @@ export class HandleServer implements TcpServer {
   async listen(address: SocketAddress): Promise<SocketAddress> {
     const host = isIP(address.host) === 0 ? await resolve(address) : address.host;
     const handle = this.#handles.newHandle('server');
-    const bound = isIPv6(host)
+    const bound = host.includes(':')
       ? handle.bind6(host, address.port, 0)
       : handle.bind(host, address.port);
     const status = bound < 0 ? bound : handle.listen(BACKLOG);
@@ -102,6 +102,8 @@ export class HandleServer implements TcpServer {
       handle.close();
       throw bindError(errorOf('listen', status), address);
     }
+    // What is accepted inherits it.
+    handle.setNoDelay(true);
     handle.onconnection = (failed, accepted) => {
       if (failed === 0) this.#accept(accepted);
     };
@@ -119,7 +121,6 @@ export class HandleServer implements TcpServer {
   #accept(handle: Handle): void {
     const connection = new HandleConnection(this.#handles, handle, this.#buffer);
     try {
-      handle.setNoDelay(true);
       this.#onConnection(connection);
       connection.resume();
     } catch (error) {
@@ -140,7 +141,7 @@ export function dialHandle(
   request.connection = connection;
   request.onOutcome = onOutcome;
   request.oncomplete = onConnectComplete;
-  const status = isIPv6(host)
+  const status = host.includes(':')
     ? handle.connect6(request, host, port)
     : handle.connect(request, host, port);
   if (status < 0) setImmediate(() => connection.contain(() => onOutcome(false)));
@@ -173,9 +174,8 @@ class HandleConnection implements TcpConnection {
   }
 
   get remoteAddress(): string | undefined {
-    const name: { address?: string } = {};
-    this.#handle?.getpeername(name);
-    return name.address;
+    const isKnown = (this.#handle?.getpeername(peerName) ?? -1) >= 0;
+    return isKnown ? peerName.address : undefined;
   }
 
   get pending(): boolean {
@@ -285,6 +285,8 @@ class HandleConnection implements TcpConnection {
   }
 }
 
+/** Of all connections: filled in and read at once. */
+const peerName: { address?: string } = {};
 /** Of all connections. */
 let spareWrite: Request | undefined;
 
@@ -330,7 +332,9 @@ function findTcpHandles(): TcpHandles | undefined {
     }>('stream_wrap');
   const found =
     typeof TCP === 'function' &&
-    HANDLE_METHODS.every(name => typeof Reflect.get(TCP.prototype as object, name) === 'function') &&
+    HANDLE_METHODS.every(
+      name => typeof Reflect.get(TCP.prototype as object, name) === 'function',
+    ) &&
     typeof TCPConnectWrap === 'function' &&
     typeof constants?.SOCKET === 'number' &&
     typeof constants.SERVER === 'number' &&

@@ -86,7 +86,9 @@ class PublicConnection implements TcpConnection {
 
   close(): void {
     this.#isOpen = false;
-    this.#socket.destroySoon();
+    // Nothing was written to one that is not connected, and it may never be.
+    if (this.#socket.connecting) this.#socket.destroy();
+    else this.#socket.destroySoon();
   }
 
   reset(): void {

@@ -47,57 +47,61 @@ const NAME_TYPE_HOST = 0;
 /** RFC 1035 §2.3.4, with the optional trailing dot. */
 const SERVER_NAME = /^[A-Za-z0-9_.-]{1,254}$/;
 
+const EMPTY = new Uint8Array();
+
 export function readClientHello(bytes: Uint8Array): ClientHello {
   const handshake = reassemble(bytes);
-  return handshake instanceof Uint8Array ? parseHello(handshake) : handshake;
+  return handshake instanceof Reader ? parseHello(handshake) : handshake;
 }
 
-/** The bytes of the first handshake message, without record headers. */
-function reassemble(bytes: Uint8Array): Uint8Array | ClientHello {
-  const fragments: Uint8Array[] = [];
-  let collected = 0;
+/** The first handshake message, without record headers. Not copied when it came in one record. */
+function reassemble(bytes: Uint8Array): Reader | ClientHello {
+  let joined: Uint8Array = EMPTY;
   let offset = 0;
   for (let records = 0; records < CLIENT_HELLO_RECORDS_MAX; records++) {
-    const header = bytes.subarray(offset, offset + RECORD_HEADER_BYTES);
     // Another protocol is refused on its first byte; it may never send a second one.
-    if (header[0] !== undefined && header[0] !== CONTENT_TYPE_HANDSHAKE) {
+    if (bytes.length > offset && bytes[offset] !== CONTENT_TYPE_HANDSHAKE) {
       return refused(records === 0 ? 'not-tls' : 'malformed');
     }
-    if (header[1] !== undefined && header[1] !== 3) return refused('not-tls');
-    if (header.length < RECORD_HEADER_BYTES) return incomplete(offset + RECORD_HEADER_BYTES);
-    const length = uint16(header, 3);
-    if (length === 0 || length > RECORD_BYTES_MAX) return refused('malformed');
+    if (bytes.length > offset + 1 && bytes[offset + 1] !== 3) return refused('not-tls');
     const start = offset + RECORD_HEADER_BYTES;
-    const fragment = bytes.subarray(start, start + length);
-    fragments.push(fragment);
-    collected += fragment.length;
+    if (bytes.length < start) return incomplete(start);
+    const length = uint16(bytes, offset + 3);
+    if (length === 0 || length > RECORD_BYTES_MAX) return refused('malformed');
+    const end = start + length;
+    const present = Math.min(end, bytes.length);
+    const message =
+      records === 0
+        ? new Reader(bytes, start, present)
+        : new Reader((joined = concat(joined, bytes.subarray(start, present))));
 
-    const first = collected >= HANDSHAKE_HEADER_BYTES ? joined(fragments, collected) : undefined;
-    if (first !== undefined) {
-      if (first[0] !== HANDSHAKE_CLIENT_HELLO) return refused('malformed');
-      const total = HANDSHAKE_HEADER_BYTES + uint24(first, 1);
+    if (message.length >= HANDSHAKE_HEADER_BYTES) {
+      const total = HANDSHAKE_HEADER_BYTES + message.peekUint24(1);
+      if (message.peekUint8(0) !== HANDSHAKE_CLIENT_HELLO) return refused('malformed');
       if (total > CLIENT_HELLO_BYTES_MAX) return refused('too-large');
       // RFC 8446 §5.1: nothing may follow a ClientHello inside its last record.
-      if (collected - fragment.length + length > total) return refused('malformed');
-      if (collected === total) return first;
+      if (message.length + (end - present) > total) return refused('malformed');
+      if (message.length === total) return message;
     }
-    if (fragment.length < length) return incomplete(start + length);
-    offset = start + length;
+    if (present < end) return incomplete(end);
+    if (records === 0) joined = bytes.subarray(start, end);
+    offset = end;
   }
   return refused('too-large');
 }
 
-function parseHello(handshake: Uint8Array): ClientHello {
-  const body = new Reader(handshake.subarray(HANDSHAKE_HEADER_BYTES));
+function parseHello(body: Reader): ClientHello {
+  body.skip(HANDSHAKE_HEADER_BYTES);
   body.skip(2 + 32); // legacy_version, random
   const sessionId = body.vector(1);
   const cipherSuites = body.vector(2);
   const compression = body.vector(1);
-  if (body.overran() || sessionId.length > 32 || compression.length === 0)
+  if (body.overran() || sessionId.length > 32 || compression.length === 0) {
     return refused('malformed');
+  }
   if (cipherSuites.length === 0 || cipherSuites.length % 2 !== 0) return refused('malformed');
   if (body.atEnd()) return { kind: 'found', serverName: undefined, alpn: [] };
-  const extensions = new Reader(body.vector(2));
+  const extensions = body.vector(2);
   if (body.overran() || !body.atEnd()) return refused('malformed');
   return parseExtensions(extensions);
 }
@@ -126,37 +130,43 @@ function parseExtensions(extensions: Reader): ClientHello {
 }
 
 /** RFC 6066 §3, of which only one form exists in practice: a list of exactly one host name. */
-function parseServerName(content: Uint8Array): string | undefined {
-  const outer = new Reader(content);
-  const list = new Reader(outer.vector(2));
+function parseServerName(content: Reader): string | undefined {
+  const list = content.vector(2);
   const type = list.uint8();
-  const name = latin1(list.vector(2));
-  if (outer.overran() || !outer.atEnd() || list.overran() || !list.atEnd()) return undefined;
+  const name = list.vector(2).latin1();
+  if (content.overran() || !content.atEnd() || list.overran() || !list.atEnd()) return undefined;
   return type === NAME_TYPE_HOST && SERVER_NAME.test(name) ? name : undefined;
 }
 
 /** RFC 7301 §3.1. */
-function parseAlpn(content: Uint8Array): readonly string[] | undefined {
-  const outer = new Reader(content);
-  const list = new Reader(outer.vector(2));
-  if (outer.overran() || !outer.atEnd() || list.atEnd()) return undefined;
+function parseAlpn(content: Reader): readonly string[] | undefined {
+  const list = content.vector(2);
+  if (content.overran() || !content.atEnd() || list.atEnd()) return undefined;
   const protocols: string[] = [];
   while (!list.atEnd()) {
     const protocol = list.vector(1);
     if (list.overran() || protocol.length === 0) return undefined;
-    protocols.push(latin1(protocol));
+    protocols.push(protocol.latin1());
   }
   return protocols;
 }
 
-/** Reads forward over one container; after an overrun every read is empty. */
+/** Reads forward over one container, without copying it; after an overrun every read is empty. */
 class Reader {
   readonly #bytes: Uint8Array;
-  #offset = 0;
+  readonly #end: number;
+  #offset: number;
   #overran = false;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.#bytes = bytes;
+    this.#offset = start;
+    this.#end = end;
+  }
+
+  /** What is left. */
+  get length(): number {
+    return this.#end - this.#offset;
   }
 
   /** Something claimed to be longer than its container. */
@@ -165,15 +175,25 @@ class Reader {
   }
 
   atEnd(): boolean {
-    return this.#overran || this.#offset === this.#bytes.length;
+    return this.#overran || this.#offset === this.#end;
+  }
+
+  peekUint8(at: number): number {
+    return this.#bytes[this.#offset + at] ?? 0;
+  }
+
+  peekUint24(at: number): number {
+    return (this.peekUint8(at) << 16) | uint16(this.#bytes, this.#offset + at + 1);
   }
 
   uint8(): number {
-    return this.#take(1)[0] ?? 0;
+    const start = this.#take(1);
+    return this.#overran ? 0 : (this.#bytes[start] ?? 0);
   }
 
   uint16(): number {
-    return uint16(this.#take(2), 0);
+    const start = this.#take(2);
+    return this.#overran ? 0 : uint16(this.#bytes, start);
   }
 
   skip(count: number): void {
@@ -181,44 +201,39 @@ class Reader {
   }
 
   /** A vector whose length stands before it in `lengthBytes` bytes (RFC 8446 §3.4). */
-  vector(lengthBytes: 1 | 2): Uint8Array {
-    return this.#take(lengthBytes === 1 ? this.uint8() : this.uint16());
+  vector(lengthBytes: 1 | 2): Reader {
+    const length = lengthBytes === 1 ? this.uint8() : this.uint16();
+    const start = this.#take(length);
+    return this.#overran ? new Reader(EMPTY) : new Reader(this.#bytes, start, start + length);
   }
 
-  #take(count: number): Uint8Array {
-    const end = this.#offset + count;
-    if (this.#overran || end > this.#bytes.length) {
-      this.#overran = true;
-      return new Uint8Array();
+  /** All that is left. */
+  latin1(): string {
+    let text = '';
+    for (let at = this.#offset; at < this.#end; at++) {
+      text += String.fromCharCode(this.#bytes[at] ?? 0);
     }
-    const taken = this.#bytes.subarray(this.#offset, end);
-    this.#offset = end;
-    return taken;
+    return text;
+  }
+
+  /** Where it starts. */
+  #take(count: number): number {
+    const start = this.#offset;
+    if (this.#overran || count > this.length) this.#overran = true;
+    else this.#offset += count;
+    return start;
   }
 }
 
-function joined(fragments: readonly Uint8Array[], length: number): Uint8Array {
-  const [only] = fragments;
-  if (fragments.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(length);
-  let offset = 0;
-  for (const fragment of fragments) {
-    whole.set(fragment, offset);
-    offset += fragment.length;
-  }
+function concat(head: Uint8Array, tail: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(head.length + tail.length);
+  whole.set(head);
+  whole.set(tail, head.length);
   return whole;
 }
 
 function uint16(bytes: Uint8Array, offset: number): number {
   return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
-}
-
-function uint24(bytes: Uint8Array, offset: number): number {
-  return ((bytes[offset] ?? 0) << 16) | uint16(bytes, offset + 1);
-}
-
-function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
 }
 
 function incomplete(bytesNeeded: number): ClientHello {
