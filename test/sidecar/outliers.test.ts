@@ -175,6 +175,29 @@ describe('an endpoint', function () {
     expect([mute.requests.length, good.requests.length]).to.deep.equal([5, 5]);
   });
 
+  it('that dies with many calls in hand has failed once, and is ejected when it does so again and again', async () => {
+    const held: ServerResponse[] = [];
+    const mortal = await startBackend(mesh, 'mortal', (_request, response) => held.push(response));
+    const good = await startBackend(mesh, 'good');
+    const die = (): void => {
+      for (const response of held.splice(0)) response.socket?.resetAndDestroy();
+    };
+    const host = announce(web.link, 'checkout', 'http', [mortal.endpoint, good.endpoint]);
+    const post = () => call(web.outboundHttp, { host, method: 'POST', body: 'once' });
+    const calls = Array.from({ length: 20 }, post);
+    await eventually(() => expect(held).to.have.length(10));
+    die();
+    await Promise.all(calls);
+    expect(await outOfService(web)).to.deep.equal([]);
+    for (let again = 0; again < 4; again++) {
+      const two = [post(), post()];
+      await eventually(() => expect(held).to.have.length(1));
+      die();
+      await Promise.all(two);
+    }
+    expect(await outOfService(web)).to.deep.equal(['mortal']);
+  });
+
   it('that comes back gets its share little by little', async () => {
     const [near, far] = await Promise.all([startBackend(mesh, 'near'), startBackend(mesh, 'far')]);
     const door = await new Door(() => near.sidecar.inbound).set('open');

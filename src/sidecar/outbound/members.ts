@@ -25,6 +25,8 @@ export interface Member {
   answers: AnswerHealth;
   /** Calls that have reached it and are not over. */
   inFlight: number;
+  /** How often calls broke off there; those that break off together are one. */
+  breaks: number;
   /** As last worked out, and since when again. */
   isReachable: boolean;
   backSinceMs: number;
@@ -127,6 +129,7 @@ function newMember(endpoint: UpstreamEndpoint): Member {
     reach: UNTRIED,
     answers: GOOD,
     inFlight: 0,
+    breaks: 0,
     isReachable: true,
     backSinceMs: Number.NEGATIVE_INFINITY,
     wayTurn: 0,

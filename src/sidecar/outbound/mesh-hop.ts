@@ -53,6 +53,7 @@ export class MeshHop implements NextHop {
   #head: RequestHead | undefined;
   #reached: ReachedApplication | undefined;
   #isInFlight = false;
+  #breaksBefore = 0;
   /** The answer, if there is one, is ours. */
   #isRefused = false;
   /** Of the request at hand: where it was before, while another endpoint is looked for. */
@@ -105,7 +106,7 @@ export class MeshHop implements NextHop {
       this.#goOn({ way: reached.way, failure, isUntouched: true }, rotation);
       return true;
     }
-    rotation.answered(reached.way, 'broken-off');
+    rotation.brokeOff(reached.way, this.#breaksBefore);
     if (loss === 'begun' || !this.#mayRepeat(rotation, reached, now())) return false;
     this.#settle(reached);
     const failure = describeFailure(reached.way, 'no answer');
@@ -164,6 +165,7 @@ export class MeshHop implements NextHop {
   #forward(reached: ReachedApplication, { upstream }: Rotation, nowMs: number): void {
     const { stream } = reached;
     this.#reached = reached;
+    this.#breaksBefore = reached.way.member.breaks;
     this.#isInFlight = true;
     this.#isWaitingOn = false;
     this.#isJudged = false;

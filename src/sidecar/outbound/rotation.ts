@@ -159,6 +159,16 @@ export class Rotation {
     this.#isStale = true;
   }
 
+  /**
+   * The connection of a call was lost. `breaksBefore`: the member's when the call began. An application that
+   * dies breaks off whatever it has in hand: that is one failure and not as many as there were calls.
+   */
+  brokeOff(way: Way, breaksBefore: number): void {
+    if (way.member.breaks !== breaksBefore) return;
+    way.member.breaks++;
+    this.answered(way, 'broken-off');
+  }
+
   /** Now and then: time passes for what is ejected or has just come back. */
   tick(nowMs: number): void {
     this.budget.advance(nowMs);
