@@ -12,13 +12,15 @@
 
 import type { BundleProofs } from '../mesh/bundle-succession.ts';
 import { MeshError } from '../mesh/errors.ts';
-import type { ClusterName } from '../mesh/names.ts';
+import { type ClusterName, type ServiceKey, serviceKey } from '../mesh/names.ts';
+import { keyOf } from '../mesh/service.ts';
 import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import type * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
 import {
   decodeRecordId,
   idOf,
   parseRecord,
+  type RecordId,
   type RegistryRecord,
 } from '../wire/registry-records.ts';
 import { checkConfig, configAfter, gatewaysIn } from './admission-config.ts';
@@ -61,7 +63,8 @@ export function admit(request: pb.PublishRequest, context: AdmissionContext): Ad
   });
 
   const puts = request.puts.map(value => admitPut(value, request, context));
-  const deletes = request.deletes.map(id => formatKey({ cluster: caller, id: decodeRecordId(id) }));
+  const deleted = request.deletes.map(decodeRecordId);
+  const deletes = deleted.map(id => formatKey({ cluster: caller, id }));
   const keys = [...puts.map(({ put }) => put.key), ...deletes];
   const twice = keys.find((key, index) => keys.indexOf(key) !== index);
   if (twice !== undefined) throw invalid(`record "${twice}" occurs twice in one publish`);
@@ -80,6 +83,7 @@ export function admit(request: pb.PublishRequest, context: AdmissionContext): Ad
   if (puts.length > 0) checkQuotas(caller, after.values());
 
   const domain = domainCommit(context, records, deletes);
+  const services = new Set([...records.map(idOf), ...deleted].flatMap(serviceOf));
   const touched = [...keys, configKey(caller)];
   return {
     commit: {
@@ -90,7 +94,7 @@ export function admit(request: pb.PublishRequest, context: AdmissionContext): Ad
         revision: table.revisionOf(key) ?? 0n,
       })),
     },
-    changes: federationChanges(caller, recordsIn(before), recordsIn(after)),
+    changes: federationChanges(caller, concerned(before, services), concerned(after, services)),
   };
 }
 
@@ -153,8 +157,22 @@ function domainCommit(
   return { puts: [], deletes: [key], keys: [key] };
 }
 
-function recordsIn(stored: ReadonlyMap<string, Stored>): Map<string, RegistryRecord> {
-  return new Map([...stored].map(([key, { record }]) => [key, record]));
+/** Without the slices of services that the publish does not touch, which are nearly all there is. */
+function concerned(
+  stored: ReadonlyMap<string, Stored>,
+  services: ReadonlySet<ServiceKey>,
+): Map<string, RegistryRecord> {
+  const records = new Map<string, RegistryRecord>();
+  for (const [key, { record }] of stored) {
+    const isConcerned = record.kind !== 'export-slice' || services.has(keyOf(record.slice));
+    if (isConcerned) records.set(key, record);
+  }
+  return records;
+}
+
+/** None or one. */
+function serviceOf(id: RecordId): ServiceKey[] {
+  return id.kind === 'export-slice' ? [serviceKey(id.namespace, id.name)] : [];
 }
 
 function configKey(cluster: ClusterName): string {
