@@ -14,7 +14,7 @@ export function inOwnNetwork(): boolean {
 
 /**
  * Runs this program again in a network namespace and resolves to its exit code; undefined when it runs
- * there already, or cannot: without root or unshare(1) the faults are made by proxies instead.
+ * there already, or cannot: without root, unshare(1) or nft(8) the faults are made by proxies instead.
  */
 export async function runInOwnNetwork(): Promise<number | undefined> {
   if (inOwnNetwork()) {
@@ -22,7 +22,7 @@ export async function runInOwnNetwork(): Promise<number | undefined> {
     return undefined;
   }
   if (process.getuid?.() !== 0) return undefined;
-  if (spawnSync('unshare', ['--net', 'ip', 'link']).status !== 0) return undefined;
+  if (spawnSync('unshare', ['--net', 'nft', 'list', 'tables']).status !== 0) return undefined;
   const child = spawn('unshare', ['--net', '--', process.execPath, ...process.argv.slice(1)], {
     stdio: 'inherit',
     env: { ...process.env, [INSIDE]: 'own' },
@@ -36,8 +36,16 @@ export async function runInOwnNetwork(): Promise<number | undefined> {
   });
 }
 
-/** ip(8); throws with what it said. */
 export function ip(...args: readonly string[]): void {
-  const { status, stderr } = spawnSync('ip', args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr.trim()}`);
+  run('ip', args);
+}
+
+export function nft(command: string): void {
+  run('nft', [command]);
+}
+
+/** Throws with what it said. */
+function run(tool: string, args: readonly string[]): void {
+  const { status, stderr } = spawnSync(tool, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${tool} ${args.join(' ')}: ${stderr.trim()}`);
 }

@@ -1,14 +1,14 @@
 /**
  * The network between one agent and the registries, with a knife in it.
  *
- * In a network of our own it is an address that the registries answer at and that is taken away: what
- * was under way stalls in silence, what is new finds no route. Elsewhere it is a proxy that does both.
+ * In a network of our own it is an address that the registries answer at, and a filter that drops every
+ * packet from and to it: old and new connections alike hear nothing. Elsewhere it is a proxy.
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import { closeServer, listen } from '../../src/runtime/listen.ts';
-import { inOwnNetwork, ip } from '../namespace.ts';
+import { inOwnNetwork, ip, nft } from '../namespace.ts';
 
 export interface Cuttable {
   /** Instead of the targets, in their order. */
@@ -21,17 +21,21 @@ export interface Cuttable {
 const KNIFE_ADDRESS = '10.77.0.1';
 
 export async function openCuttable(targets: readonly SocketAddress[]): Promise<Cuttable> {
-  return inOwnNetwork() ? cutByAddress(targets) : cutByProxy(targets);
+  return inOwnNetwork() ? cutByFilter(targets) : cutByProxy(targets);
 }
 
 /** The targets listen on every address of this network. */
-function cutByAddress(targets: readonly SocketAddress[]): Cuttable {
-  const own = ['addr', 'add', `${KNIFE_ADDRESS}/32`, 'dev', 'lo'] as const;
-  ip(...own);
+function cutByFilter(targets: readonly SocketAddress[]): Cuttable {
+  ip('addr', 'add', `${KNIFE_ADDRESS}/32`, 'dev', 'lo');
+  nft('add table inet knife; add chain inet knife in { type filter hook input priority 0; }');
   return {
     addresses: targets.map(({ port }) => ({ host: KNIFE_ADDRESS, port })),
-    cut: () => ip('addr', 'del', `${KNIFE_ADDRESS}/32`, 'dev', 'lo'),
-    heal: () => ip(...own),
+    cut: () => {
+      for (const side of ['saddr', 'daddr']) {
+        nft(`add rule inet knife in ip ${side} ${KNIFE_ADDRESS} drop`);
+      }
+    },
+    heal: () => nft('flush chain inet knife in'),
     close: () => Promise.resolve(),
   };
 }
