@@ -1,6 +1,6 @@
 /**
  * Where a server name leads: an exported service of this gateway's own cluster, by exact match, or
- * nowhere. There is no default route and no transit to other clusters (THREATS TLS-05, TLS-08). A
+ * nowhere. There is no default route and no transit to other clusters. A
  * service that exists but is not exported is in no table here, so it is refused like one that never was.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Which addresses a cluster may tell the others to connect to (THREATS REG-04).
+ * Which addresses a cluster may tell the others to connect to.
  *
  * Loopback means another machine to every reader, and would turn their callers on themselves. Only a
  * cluster all of whose gateways are on loopback says of itself that it shares one machine with whoever

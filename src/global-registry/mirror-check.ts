@@ -1,6 +1,6 @@
 /**
  * Compares this process's copy with the store, again and again, because a watch that has lost an event
- * looks exactly like one that has not (THREATS REG-12, and etcd's own history of lost events).
+ * looks exactly like one that has not, and etcd has lost events before.
  *
  * The store's index comes from a quorum, so a member that is cut off or lags is found out too: either
  * it does not answer, or it knows less than the index says. What the watch has not brought within the

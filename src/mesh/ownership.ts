@@ -3,7 +3,7 @@
  *
  * Where the operators have said so, exactly those. Where they have not, the first to export it owns it
  * and the next one waits to be approved: otherwise any member of the ClusterSet could take a share of
- * any service's calls by exporting its name (THREATS C43, REG-05). Waiting is not an error: the export
+ * any service's calls by exporting its name. Waiting is not an error: the export
  * is kept, and shown to the others as soon as it is approved.
  */
 

@@ -1,4 +1,4 @@
-/** Services that no cluster may export: what Kubernetes and the mesh keep for themselves (CFG-06). */
+/** Services that no cluster may export: what Kubernetes and the mesh keep for themselves. */
 
 import type { Namespace, ServiceName } from './names.ts';
 

@@ -4,7 +4,7 @@
  * `/live` the process answers; `/ready` it can do its work, or why not; `/metrics` Prometheus text;
  * `/config` the configuration in force; `/debug/<collection>` state as JSON. Bind it to loopback: it
  * has no authentication. It refuses a Host that is not an address or localhost, so a web page cannot
- * reach it by rebinding a name (THREATS RES-13), and nothing here changes anything on a GET.
+ * reach it by rebinding a name, and nothing here changes anything on a GET.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

@@ -1,7 +1,7 @@
 /**
  * Faults: exceptions that nobody expected, thrown while one connection was being served.
  *
- * A bug that one peer can reach must not end a process that serves everybody (THREATS RES-07). Whoever is
+ * A bug that one peer can reach must not end a process that serves everybody. Whoever is
  * called from outside on behalf of one connection contains what it throws: the fault is counted, logged
  * with its stack when it is a new one, and the connection is cut. Of the process, like its exit code.
  */

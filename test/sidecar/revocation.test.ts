@@ -1,6 +1,6 @@
 /**
  * Long connections between sidecars while trust changes under them: what is revoked ends at once, on the
- * side that hears of it, and nothing else does (THREATS ROT-06).
+ * side that hears of it, and nothing else does.
  */
 
 import { once } from 'node:events';

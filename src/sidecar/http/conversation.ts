@@ -5,7 +5,7 @@
  * Strict: what cannot be read in one way only is answered and the connection closed, since nobody knows
  * where the next message begins. What a client sends ahead waits here unread, with backpressure, so a
  * request is looked at only when the one before it has been answered. After a switch of protocols, and
- * not a byte earlier (THREATS HTTP-08), the connection is bytes.
+ * not a byte earlier, the connection is bytes.
  *
  * States: waiting → head → routing → exchange → waiting …, or → joined, or → closing → closed.
  */

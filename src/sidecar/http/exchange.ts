@@ -230,7 +230,7 @@ export class Exchange implements ChannelOwner {
     }
     if (this.#response.full) this.#nextHop?.pause();
     if (progress === 'more') return;
-    // Taken for the next answer it would reach another caller (THREATS HTTP-09).
+    // Taken for the next answer it would reach another caller.
     if (progress < bytes.length) this.#isKept = false;
     this.#owner.onResponse();
   }

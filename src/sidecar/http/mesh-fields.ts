@@ -1,4 +1,4 @@
-/** Fields that say who the caller is or how it was routed: only a sidecar may (THREATS AZ-10). */
+/** Fields that say who the caller is or how it was routed: only a sidecar may. */
 
 import { FieldNames } from '../../wire/http1/field-names.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Which application a CONNECT is for. The authority must name a service and port of this workload, and
  * a server name that is a mesh name must name the same: otherwise a gateway could be let through for
- * one service and the stream taken to another (THREATS AZ-11). Pure.
+ * one service and the stream taken to another. Pure.
  */
 
 import type { SocketAddress } from '../../mesh/address.ts';

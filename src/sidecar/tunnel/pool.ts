@@ -3,7 +3,7 @@
  *
  * A session lives under the SVID and the bundle it was made with. When either changes it is retired:
  * its streams finish, new calls get a new handshake, so nothing is ever sent under credentials that
- * are no longer in force (THREATS ID-11).
+ * are no longer in force.
  */
 
 import type { TLSSocket } from 'node:tls';

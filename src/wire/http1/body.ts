@@ -26,7 +26,7 @@ export function bodyReader(framing: Framing): BodyReader {
 
 /**
  * For the response to the only request on its connection. A byte behind it is refused, also when it
- * comes later: taken for the next answer it would reach another caller (THREATS HTTP-09).
+ * comes later: taken for the next answer it would reach another caller.
  */
 export function responseBodyReader(framing: Framing): BodyReader {
   return new OnlyResponseReader(bodyReader(framing));

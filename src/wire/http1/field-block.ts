@@ -171,7 +171,7 @@ function nameRefusal(byte: number, named: boolean): FieldRefusal {
   return 'bad-field-name';
 }
 
-/** Not every reader takes a tab for white space, so around framing it is refused (HTTP-01). */
+/** Not every reader takes a tab for white space, so around framing it is refused. */
 function isTabbed(text: string, nameEnd: number, canonical: number): boolean {
   return canonical === 0 && text.slice(nameEnd, text.indexOf('\r', nameEnd)).includes('\t');
 }

@@ -2,7 +2,7 @@
 
 /** Start line, fields and empty line of one head; more is refused (431). */
 export const HEAD_BYTES_MAX = 16 * 1024;
-/** Field lines of one head or trailer section; more is refused (431), never cut off (THREATS M9). */
+/** Field lines of one head or trailer section; more is refused (431), never cut off. */
 export const FIELDS_MAX = 100;
 /** Request target; more is refused (414). */
 export const TARGET_BYTES_MAX = 8 * 1024;

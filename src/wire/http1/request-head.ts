@@ -2,8 +2,8 @@
  * The head of an HTTP/1.1 request, from bytes to a model that can be read in one way only.
  *
  * First step of a request through a sidecar. A pure function over the bytes that arrived so far: whole
- * head, more bytes needed, or refused. Whatever two readers could understand differently is refused
- * (THREATS §3.4): after a refusal the connection answers and closes, since nobody knows where the next
+ * head, more bytes needed, or refused. Whatever two readers could understand differently is refused;
+ * after a refusal the connection answers and closes, since nobody knows where the next
  * message begins. It never throws, never reads past `end`, and the verdict does not depend on how the
  * bytes were cut up. What goes on is written from the model (write-head.ts), never the bytes read here.
  */

@@ -1,6 +1,6 @@
 /**
  * The head of an HTTP/1.1 response, as strict as for requests: an application that can be made to
- * answer ambiguously must not make its caller read another caller's answer (THREATS HTTP-09).
+ * answer ambiguously must not make its caller read another caller's answer.
  *
  * A pure function like `parseRequestHead`. A refusal means that the connection it came on is closed
  * and the caller gets a 502. 1xx heads other than 101 are followed by another head.

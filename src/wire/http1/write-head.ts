@@ -3,7 +3,7 @@
  * meant for the hop before.
  *
  * Bytes a peer sent reach the next hop only as values that a parser has checked and as names that are
- * tokens, so the receiver finds exactly one message in what is written here (THREATS HTTP-07).
+ * tokens, so the receiver finds exactly one message in what is written here.
  * Returns a string of latin1 characters, one per byte, so that the caller knows its size and can write
  * it between frames or before a body without a copy.
  */

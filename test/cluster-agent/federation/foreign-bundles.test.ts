@@ -1,4 +1,4 @@
-/** Foreign bundle endpoints, honest and otherwise (THREATS ID-14 to ID-17). */
+/** Foreign bundle endpoints, honest and otherwise. */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

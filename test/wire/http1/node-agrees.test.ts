@@ -1,6 +1,6 @@
 /**
  * Another parser of HTTP/1.1, node:http's, must find in what we accept and in what we write on the
- * same requests that we found (THREATS HTTP-07).
+ * same requests that we found.
  */
 
 import { createServer, METHODS, type Server } from 'node:http';

@@ -1,4 +1,4 @@
-/** Floods and tricks of THREATS §3.5, each beside the honest use that it looks like. */
+/** Floods and tricks, each beside the honest use that it looks like. */
 
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
