@@ -3,9 +3,9 @@
  * from the change of one cluster's record to the snapshot that its sidecars are sent.
  */
 
-import type { LoadKey } from '../../src/cluster-agent/endpoint-loads.ts';
 import type { ClusterVerdict } from '../../src/cluster-agent/liveness.ts';
 import { deriveMesh } from '../../src/cluster-agent/mesh-state.ts';
+import type { LoadKey } from '../../src/cluster-agent/proxies/endpoint-loads.ts';
 import { SnapshotCache } from '../../src/cluster-agent/xds/snapshot-cache.ts';
 import type { ClusterConfig, ClusterRecord } from '../../src/mesh/cluster.ts';
 import { Table } from '../../src/mesh/collection.ts';

@@ -18,7 +18,7 @@ import { createLogger } from '../../src/runtime/log.ts';
 import {
   initClusterSet,
   writeRegistryCredentials,
-} from '../../src/trust-federation/clusterset-authority.ts';
+} from '../../src/trust-federation/authority/clusterset-authority.ts';
 import type { WatchPosition } from '../../src/wire/registry-records.ts';
 import { costOf, type Processes } from '../accounting.ts';
 import type { Figures } from '../figures.ts';

@@ -18,9 +18,9 @@ import {
 import type { Logger } from '../../src/runtime/log.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { VERSION } from '../../src/runtime/version.ts';
-import { exactly } from '../../src/trust-federation/authorizer.ts';
-import { loadMemberCredentials } from '../../src/trust-federation/clusterset-authority.ts';
-import { meshRpcTls } from '../../src/trust-federation/tls.ts';
+import { loadMemberCredentials } from '../../src/trust-federation/authority/clusterset-authority.ts';
+import { exactly } from '../../src/trust-federation/peers/authorizer.ts';
+import { meshRpcTls } from '../../src/trust-federation/peers/tls.ts';
 import { RegistryDefinition } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
 import type { RegistryRecord } from '../../src/wire/registry-records.ts';
 import { SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-slices.ts';

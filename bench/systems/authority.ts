@@ -7,10 +7,14 @@ import { provisionClusterSet } from '../../src/cli/demo/provision.ts';
 import { agentConfigSchema } from '../../src/cluster-agent/config.ts';
 import type { SpiffeId } from '../../src/mesh/spiffe-id.ts';
 import { loadConfig } from '../../src/runtime/config.ts';
-import { loadActiveRoot } from '../../src/trust-federation/authority-journal.ts';
-import { issueIntermediate, issueLeaf, signerOf } from '../../src/trust-federation/certificate.ts';
-import { bundleOf } from '../../src/trust-federation/root-file.ts';
-import { generateSvidKey, parseSvid, type Svid } from '../../src/trust-federation/svid.ts';
+import { loadActiveRoot } from '../../src/trust-federation/authority/authority-journal.ts';
+import { bundleOf } from '../../src/trust-federation/authority/root-file.ts';
+import { generateSvidKey, parseSvid, type Svid } from '../../src/trust-federation/identity/svid.ts';
+import {
+  issueIntermediate,
+  issueLeaf,
+  signerOf,
+} from '../../src/trust-federation/x509/certificate.ts';
 import type { Bed } from '../bed.ts';
 import { OURS } from '../results.ts';
 import type { RunningSystem } from './system.ts';

@@ -18,8 +18,8 @@ import {
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import { parseNamespace, parseServiceAccount } from '../../src/mesh/names.ts';
 import { workloadId } from '../../src/mesh/spiffe-id.ts';
-import { saveRoots } from '../../src/trust-federation/root-file.ts';
-import { IDENTITY_FILE, saveSvid } from '../../src/trust-federation/svid.ts';
+import { saveRoots } from '../../src/trust-federation/authority/root-file.ts';
+import { IDENTITY_FILE, saveSvid } from '../../src/trust-federation/identity/svid.ts';
 import type { Bed } from '../bed.ts';
 import { OURS } from '../results.ts';
 import { startAuthority, svidsBeside } from './authority.ts';

@@ -19,7 +19,7 @@ import {
   loadMemberCredentials,
   writeMemberCredentials,
   writeRegistryCredentials,
-} from '../../src/trust-federation/clusterset-authority.ts';
+} from '../../src/trust-federation/authority/clusterset-authority.ts';
 import {
   CLUSTER_SET,
   type RegistryFiles,

@@ -15,8 +15,8 @@ import {
 } from 'node:http2';
 import { formatAddress, type SocketAddress } from '../../src/mesh/address.ts';
 import { closeServer, listen } from '../../src/runtime/listen.ts';
-import { certificatesPem, keyPem } from '../../src/trust-federation/pem.ts';
-import type { Svid } from '../../src/trust-federation/svid.ts';
+import type { Svid } from '../../src/trust-federation/identity/svid.ts';
+import { certificatesPem, keyPem } from '../../src/trust-federation/x509/pem.ts';
 
 /** Shares of a watch's messages, 0 to 1. */
 export interface Distortion {

@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import {
   type RegistryPort,
   RegistrySubscriber,
-} from '../../src/cluster-agent/registry-subscriber.ts';
+} from '../../src/cluster-agent/registry/registry-subscriber.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';
 import type { Logger } from '../../src/runtime/log.ts';
 import type { RegistryUpdate, WatchPosition } from '../../src/wire/registry-records.ts';

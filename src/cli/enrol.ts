@@ -11,7 +11,7 @@ import { createJoinToken } from '../cluster-agent/client.ts';
 import { MeshError } from '../mesh/errors.ts';
 import { type SpiffeId, trustDomainOf } from '../mesh/spiffe-id.ts';
 import { ensurePrivateDir, writePrivateFile } from '../runtime/state-file.ts';
-import { loadRoots, saveRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
+import { loadRoots, saveRoots, TRUST_ROOT_FILE } from '../trust-federation/authority/root-file.ts';
 
 export interface Enrolment {
   readonly id: SpiffeId;

@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { MeshError } from '../mesh/errors.ts';
-import type { RootMaterial } from '../trust-federation/imported-root.ts';
+import type { RootMaterial } from '../trust-federation/authority/imported-root.ts';
 import { type PkiFile, readPassword, readPkiFile } from './pki-files.ts';
 
 export interface ImportFiles {

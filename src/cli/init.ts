@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { type ClusterName, parseClusterName } from '../mesh/names.ts';
 import { parseTrustDomain } from '../mesh/spiffe-id.ts';
-import { initClusterSet } from '../trust-federation/clusterset-authority.ts';
+import { initClusterSet } from '../trust-federation/authority/clusterset-authority.ts';
 import { table } from './text.ts';
 
 /** Resolves with what to tell the operator. Throws NAME_INVALID and the FILE_ codes. */

@@ -8,11 +8,11 @@ import { isMeshError, messageOf } from '../mesh/errors.ts';
 import { EXPIRES_SOON_MS, expiryStage } from '../mesh/expiry.ts';
 import { parseTrustDomain, type TrustDomain } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
-import { subjectOf } from '../trust-federation/chain-rules.ts';
+import { subjectOf } from '../trust-federation/peers/chain-rules.ts';
 import {
   type ParsedCertificate,
   parseCertificate,
-} from '../trust-federation/parsed-certificate.ts';
+} from '../trust-federation/x509/parsed-certificate.ts';
 import { parseBundleDocument } from '../wire/bundle-document.ts';
 import {
   type DescribeMaterialResponse,

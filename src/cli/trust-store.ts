@@ -17,7 +17,7 @@ import {
   sequence,
   setOf,
   taggedOf,
-} from '../trust-federation/der.ts';
+} from '../trust-federation/x509/der.ts';
 
 export interface TrustedCertificate {
   readonly name: string;

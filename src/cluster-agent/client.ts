@@ -22,10 +22,10 @@ import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import { supervise } from '../runtime/supervise.ts';
-import { IdentityKeeper } from '../trust-federation/identity-keeper.ts';
-import { loadRoots, TRUST_ROOT_FILE } from '../trust-federation/root-file.ts';
-import { type SvidSource, saveSvid } from '../trust-federation/svid.ts';
-import { TrustRootFile } from '../trust-federation/trust-root-file.ts';
+import { loadRoots, TRUST_ROOT_FILE } from '../trust-federation/authority/root-file.ts';
+import { TrustRootFile } from '../trust-federation/bundles/trust-root-file.ts';
+import { IdentityKeeper } from '../trust-federation/identity/identity-keeper.ts';
+import { type SvidSource, saveSvid } from '../trust-federation/identity/svid.ts';
 import type { PeerGateways } from '../wire/xds/peer-gateways.ts';
 import type { ResourceType } from '../wire/xds/resource.ts';
 import { LAST_KNOWN_GOOD_DELAY_MS } from './limits.ts';
@@ -39,10 +39,10 @@ import {
 } from './link/identity.ts';
 import { Received } from './link/received.ts';
 import { Reporter } from './link/reporter.ts';
-import type { ServiceLoad } from './proxy-reports.ts';
+import type { ServiceLoad } from './proxies/proxy-reports.ts';
 
 export { createJoinToken, type JoinTokenOptions } from './attestation/join-tokens.ts';
-export type { ServiceLoad } from './proxy-reports.ts';
+export type { ServiceLoad } from './proxies/proxy-reports.ts';
 
 export interface AgentLinkOptions {
   readonly cluster: ClusterName;

@@ -6,24 +6,24 @@
 import type { ClusterConfig } from '../mesh/cluster.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { Task } from '../runtime/supervise.ts';
-import { certificateId } from '../trust-federation/authority-journal.ts';
-import { envelopeProofs } from '../trust-federation/bundle-envelope.ts';
-import { readRevocation } from '../trust-federation/revocation-statement.ts';
+import { certificateId } from '../trust-federation/authority/authority-journal.ts';
+import { envelopeProofs } from '../trust-federation/bundles/bundle-envelope.ts';
+import { readRevocation } from '../trust-federation/bundles/revocation-statement.ts';
 import { type AgentConfig, policiesFileOf, servicesFileOf } from './config.ts';
 import { PolicySource } from './discovery/policy-source.ts';
 import { StaticSource } from './discovery/static-source.ts';
-import { EndpointLoads } from './endpoint-loads.ts';
 import type { FederationConfig } from './federation/config.ts';
 import { ForeignBundles } from './federation/foreign-bundles.ts';
 import { ClusterLiveness } from './liveness.ts';
-import { Members } from './members.ts';
 import { type DerivedMesh, deriveMesh } from './mesh-state.ts';
 import type { AgentMetrics } from './metrics.ts';
-import type { OwnTrust } from './own-trust.ts';
-import { ProxyReports } from './proxy-reports.ts';
-import { type RegistryPort, RegistrySubscriber } from './registry-subscriber.ts';
+import { EndpointLoads } from './proxies/endpoint-loads.ts';
+import { ProxyReports } from './proxies/proxy-reports.ts';
+import { Members } from './registry/members.ts';
+import { type RegistryPort, RegistrySubscriber } from './registry/registry-subscriber.ts';
 import { SpillSource } from './spill-source.ts';
 import { SteeringSource } from './steering.ts';
+import type { OwnTrust } from './trust/own-trust.ts';
 
 export interface KnownMeshOptions {
   readonly own: ClusterConfig;

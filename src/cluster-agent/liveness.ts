@@ -26,7 +26,7 @@ import { brakeWithdrawals, type HeldService } from '../mesh/withdrawal.ts';
 import type { Logger } from '../runtime/log.ts';
 import { aborted } from '../runtime/supervise.ts';
 import { LIVENESS_TICK_MS, REPORT_FRESH_MS } from './limits.ts';
-import type { ProxyKey, ProxyReport } from './proxy-reports.ts';
+import type { ProxyKey, ProxyReport } from './proxies/proxy-reports.ts';
 
 export interface ClusterVerdict {
   readonly verdict: Verdict;

@@ -16,9 +16,9 @@ import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import type { Steering } from '../mesh/steering.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { Task } from '../runtime/supervise.ts';
-import { type LoadKey, loadKey } from './endpoint-loads.ts';
 import type { ClusterVerdict } from './liveness.ts';
-import { Withdrawals } from './withdrawals.ts';
+import { type LoadKey, loadKey } from './proxies/endpoint-loads.ts';
+import { Withdrawals } from './registry/withdrawals.ts';
 import type { MeshState } from './xds/snapshot.ts';
 
 export interface DerivedMesh {

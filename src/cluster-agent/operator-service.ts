@@ -3,8 +3,8 @@
 import type { ClusterConfig } from '../mesh/cluster.ts';
 import { type RpcService, rpcService } from '../runtime/rpc-server.ts';
 import { AgentOperatorDefinition } from '../wire/generated/isthmus/operator/v1/agent.ts';
-import type { RolloverRunner } from './rollover.ts';
-import { rolloverHandlers } from './rollover-service.ts';
+import type { RolloverRunner } from './trust/rollover.ts';
+import { rolloverHandlers } from './trust/rollover-service.ts';
 
 export function agentOperatorService(
   { name, trustDomain }: Pick<ClusterConfig, 'name' | 'trustDomain'>,

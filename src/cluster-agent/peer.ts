@@ -2,8 +2,8 @@
 
 import { MeshError } from '../mesh/errors.ts';
 import type { SpiffeId } from '../mesh/spiffe-id.ts';
-import { leafIdentity } from '../trust-federation/chain-rules.ts';
-import { parseCertificate } from '../trust-federation/parsed-certificate.ts';
+import { leafIdentity } from '../trust-federation/peers/chain-rules.ts';
+import { parseCertificate } from '../trust-federation/x509/parsed-certificate.ts';
 
 /** A connection hands out the same bytes at each call, and reading them costs 300 µs. */
 const known = new WeakMap<Buffer, SpiffeId>();

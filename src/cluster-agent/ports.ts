@@ -7,10 +7,10 @@ import type { SocketAddress } from '../mesh/address.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { RpcService } from '../runtime/rpc-server.ts';
 import type { Task } from '../runtime/supervise.ts';
-import { inTrustDomain } from '../trust-federation/authorizer.ts';
-import type { ConnectionRefused } from '../trust-federation/peer-listener.ts';
-import { RefusedPeers } from '../trust-federation/refused-peers.ts';
-import { RpcListener } from '../trust-federation/rpc-listener.ts';
+import { inTrustDomain } from '../trust-federation/peers/authorizer.ts';
+import type { ConnectionRefused } from '../trust-federation/peers/peer-listener.ts';
+import { RefusedPeers } from '../trust-federation/peers/refused-peers.ts';
+import { RpcListener } from '../trust-federation/peers/rpc-listener.ts';
 import type { AgentConfig } from './config.ts';
 import { BundleEndpoint } from './federation/bundle-endpoint.ts';
 import type { BundleEndpointConfig } from './federation/config.ts';
@@ -21,7 +21,7 @@ import {
   STOP_GRACE_MS,
 } from './limits.ts';
 import type { AgentMetrics } from './metrics.ts';
-import type { OwnTrust } from './own-trust.ts';
+import type { OwnTrust } from './trust/own-trust.ts';
 
 export interface PortsOptions {
   readonly config: Pick<AgentConfig, 'control' | 'join' | 'trustDomain'>;

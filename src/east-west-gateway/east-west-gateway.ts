@@ -15,9 +15,14 @@ import { createMetrics } from '../runtime/metrics.ts';
 import { processFacts } from '../runtime/process-facts.ts';
 import { socketAccess } from '../runtime/socket-internals.ts';
 import type { Task } from '../runtime/supervise.ts';
-import { describeBundles, describeIdentity } from '../trust-federation/describe.ts';
-import { exposePaths } from '../trust-federation/path-metrics.ts';
-import { type Path, type PathKey, PathProber, pathKey } from '../trust-federation/path-prober.ts';
+import { describeBundles, describeIdentity } from '../trust-federation/peers/describe.ts';
+import { exposePaths } from '../trust-federation/probes/path-metrics.ts';
+import {
+  type Path,
+  type PathKey,
+  PathProber,
+  pathKey,
+} from '../trust-federation/probes/path-prober.ts';
 import type { GatewayConfig } from './config.ts';
 import { DRAIN_MS, PROBE_HANDSHAKE_EVERY_MS } from './limits.ts';
 import { GatewayListener } from './listener.ts';

@@ -2,7 +2,7 @@
 
 import { Counter, Gauge } from 'prom-client';
 import type { MetricsRegistry } from '../runtime/metrics.ts';
-import type { ConnectionRefusal } from '../trust-federation/peer-listener.ts';
+import type { ConnectionRefusal } from '../trust-federation/peers/peer-listener.ts';
 import type { ClientHelloRefusal } from '../wire/client-hello.ts';
 import type { Direction } from './relay.ts';
 import type { RoutingRefusal } from './routing.ts';

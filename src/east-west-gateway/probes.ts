@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import type { AgentLink } from '../cluster-agent/client.ts';
 import { RateLimit, RateLimitByCaller } from '../runtime/rate-limit.ts';
-import { ProbeResponder } from '../trust-federation/peer-probe-responder.ts';
+import { ProbeResponder } from '../trust-federation/probes/peer-probe-responder.ts';
 import {
   ALL_PROBES_BURST_MAX,
   ALL_PROBES_PER_SECOND_MAX,

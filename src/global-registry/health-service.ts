@@ -12,7 +12,7 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from '../wire/generated/grpc/health/v1/health.ts';
 import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
-import type { TableMirror } from './table-mirror.ts';
+import type { TableMirror } from './table/table-mirror.ts';
 
 /** "" is the process as a whole. */
 const SERVICES: ReadonlySet<string> = new Set(['', RegistryDefinition.fullName]);

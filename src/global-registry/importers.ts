@@ -8,8 +8,8 @@
 import type { ClusterName, ServiceKey } from '../mesh/names.ts';
 import type { Standing } from '../mesh/ownership.ts';
 import type { WatchPosition } from '../wire/registry-records.ts';
-import { type RecordRow, sees } from './table.ts';
-import type { TableMirror } from './table-mirror.ts';
+import { type RecordRow, sees } from './table/table.ts';
+import type { TableMirror } from './table/table-mirror.ts';
 
 export interface Importer {
   readonly cluster: ClusterName;

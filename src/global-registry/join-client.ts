@@ -16,14 +16,14 @@ import { memberId, registryId, type SpiffeId } from '../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { RpcMethod } from '../runtime/rpc.ts';
 import { RpcChannel, type RpcTls } from '../runtime/rpc-client.ts';
-import { exactly } from '../trust-federation/authorizer.ts';
-import { CLUSTERSET_ROOT_FILE } from '../trust-federation/clusterset-authority.ts';
-import { createCsr } from '../trust-federation/csr.ts';
-import { parseCertificate } from '../trust-federation/parsed-certificate.ts';
-import { forgetPendingKey, pendingKey } from '../trust-federation/pending-key.ts';
-import { bundleOf, saveRoots } from '../trust-federation/root-file.ts';
-import { loadSvid, parseSvid, type Svid, saveSvid } from '../trust-federation/svid.ts';
-import { meshRpcTls, peerChain } from '../trust-federation/tls.ts';
+import { CLUSTERSET_ROOT_FILE } from '../trust-federation/authority/clusterset-authority.ts';
+import { bundleOf, saveRoots } from '../trust-federation/authority/root-file.ts';
+import { forgetPendingKey, pendingKey } from '../trust-federation/identity/pending-key.ts';
+import { loadSvid, parseSvid, type Svid, saveSvid } from '../trust-federation/identity/svid.ts';
+import { exactly } from '../trust-federation/peers/authorizer.ts';
+import { meshRpcTls, peerChain } from '../trust-federation/peers/tls.ts';
+import { createCsr } from '../trust-federation/x509/csr.ts';
+import { parseCertificate } from '../trust-federation/x509/parsed-certificate.ts';
 import {
   ClusterJoinDefinition,
   ClusterMembershipDefinition,

@@ -4,7 +4,7 @@ import type { ClusterName } from '../mesh/names.ts';
 import * as pb from '../wire/generated/isthmus/registry/v1/registry.ts';
 import { rivalKey } from './keys.ts';
 import { RIVAL_NOTICE_MS } from './limits.ts';
-import type { RegistryTable } from './table.ts';
+import type { RegistryTable } from './table/table.ts';
 
 export function noticesFor(table: RegistryTable, cluster: ClusterName, nowMs: number): pb.Notice[] {
   const rival = table.rows.get(rivalKey(cluster));

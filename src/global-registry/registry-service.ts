@@ -13,9 +13,8 @@ import type {
   PublishRequest,
   RegistryDefinition,
 } from '../wire/generated/isthmus/registry/v1/registry.ts';
-import { type Admitted, admit, leaseNotFound } from './admission.ts';
-import type { AuditJournal } from './audit.ts';
-import { subscribe } from './fan-out.ts';
+import { type Admitted, admit, leaseNotFound } from './admission/admission.ts';
+import type { Refusals } from './admission/refusals.ts';
 import type { Importers } from './importers.ts';
 import { formatKey } from './keys.ts';
 import {
@@ -26,12 +25,13 @@ import {
   PUBLISHES_PER_SECOND_MAX,
   WATCH_HEARTBEAT_MS,
 } from './limits.ts';
-import { memberOf, requireCurrent, stillMember } from './membership.ts';
+import { memberOf, requireCurrent, stillMember } from './membership/membership.ts';
 import type { RegistryMetrics } from './metrics.ts';
 import { noticesFor } from './notices.ts';
-import type { Refusals } from './refusals.ts';
-import type { RegistryStore } from './store.ts';
-import type { TableMirror } from './table-mirror.ts';
+import type { AuditJournal } from './operators/audit.ts';
+import type { RegistryStore } from './store/store.ts';
+import { subscribe } from './table/fan-out.ts';
+import type { TableMirror } from './table/table-mirror.ts';
 
 export interface RegistryServiceOptions {
   readonly store: RegistryStore;

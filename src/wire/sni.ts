@@ -52,7 +52,7 @@ export function parseSni(name: string): Sni | undefined {
   };
 }
 
-/** What a gateway of the cluster answers itself; see trust-federation/peer-probe.ts. */
+/** What a gateway of the cluster answers itself; see trust-federation/probes/peer-probe.ts. */
 export function formatProbeSni(cluster: ClusterName): string {
   return `${PROBE}.${cluster}${SUFFIX}`;
 }

@@ -120,7 +120,7 @@ function shapeBreaches(file: ParsedFile): string[] {
   return breaches;
 }
 
-/** Only its ASN.1 module is loaded elsewhere, by path (trust-federation/der.ts). */
+/** Only its ASN.1 module is loaded elsewhere, by path (trust-federation/x509/der.ts). */
 function forgeBreaches(file: ParsedFile): string[] {
   const loaded = file.imports.some(({ specifier, kind }) => {
     return specifier === 'node-forge' && kind !== 'type';

@@ -13,18 +13,22 @@ import { formatTrustStore } from '../../src/cli/trust-store.ts';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';
 import { requireSpiffeId, type TrustDomain } from '../../src/mesh/spiffe-id.ts';
-import { certificateId } from '../../src/trust-federation/authority-journal.ts';
-import { anyIdentity } from '../../src/trust-federation/authorizer.ts';
-import { issueIntermediate, issueLeaf, signerOf } from '../../src/trust-federation/certificate.ts';
+import { certificateId } from '../../src/trust-federation/authority/authority-journal.ts';
 import {
   type ClusterAuthority,
   openClusterAuthority,
-} from '../../src/trust-federation/cluster-authority.ts';
-import { importedRoot } from '../../src/trust-federation/imported-root.ts';
-import { installRoot } from '../../src/trust-federation/install-root.ts';
-import { certificatesPem } from '../../src/trust-federation/pem.ts';
-import { generateSvidKey } from '../../src/trust-federation/svid.ts';
-import { verifyPeer } from '../../src/trust-federation/verify.ts';
+} from '../../src/trust-federation/authority/cluster-authority.ts';
+import { importedRoot } from '../../src/trust-federation/authority/imported-root.ts';
+import { installRoot } from '../../src/trust-federation/authority/install-root.ts';
+import { generateSvidKey } from '../../src/trust-federation/identity/svid.ts';
+import { anyIdentity } from '../../src/trust-federation/peers/authorizer.ts';
+import { verifyPeer } from '../../src/trust-federation/peers/verify.ts';
+import {
+  issueIntermediate,
+  issueLeaf,
+  signerOf,
+} from '../../src/trust-federation/x509/certificate.ts';
+import { certificatesPem } from '../../src/trust-federation/x509/pem.ts';
 import { CA, makeCa, openssl, ownOf } from '../trust-federation/openssl-pki.ts';
 
 const EAST = 'east.example' as TrustDomain;

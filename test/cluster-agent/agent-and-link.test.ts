@@ -4,7 +4,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import type { ProxyReport } from '../../src/cluster-agent/proxy-reports.ts';
+import type { ProxyReport } from '../../src/cluster-agent/proxies/proxy-reports.ts';
 import type { Freshness } from '../../src/mesh/cluster.ts';
 import { parseClusterName } from '../../src/mesh/names.ts';
 import { parseTrustDomain, requireSpiffeId } from '../../src/mesh/spiffe-id.ts';

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import {
   type RegistryPort,
   RegistrySubscriber,
-} from '../../src/cluster-agent/registry-subscriber.ts';
+} from '../../src/cluster-agent/registry/registry-subscriber.ts';
 import { parseClusterName } from '../../src/mesh/names.ts';
 import { createLogger } from '../../src/runtime/log.ts';
 import { aborted, sleep } from '../../src/runtime/supervise.ts';

@@ -3,8 +3,8 @@
  * with a hand on its plug.
  */
 
-import type { RegistryPort } from '../../src/cluster-agent/registry-subscriber.ts';
-import { recordKey } from '../../src/cluster-agent/registry-view.ts';
+import type { RegistryPort } from '../../src/cluster-agent/registry/registry-subscriber.ts';
+import { recordKey } from '../../src/cluster-agent/registry/registry-view.ts';
 import { MeshError } from '../../src/mesh/errors.ts';
 import { type Intent, type IntentKey, intentKey } from '../../src/mesh/intent.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';

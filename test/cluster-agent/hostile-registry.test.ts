@@ -13,7 +13,7 @@ import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
 import {
   formatRevocation,
   signRevocation,
-} from '../../src/trust-federation/revocation-statement.ts';
+} from '../../src/trust-federation/bundles/revocation-statement.ts';
 import type { RegistryRecord } from '../../src/wire/registry-records.ts';
 import { useTempDir } from '../runtime/temp-dir.ts';
 import {

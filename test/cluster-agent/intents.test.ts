@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { RegistrySubscriber } from '../../src/cluster-agent/registry-subscriber.ts';
+import { RegistrySubscriber } from '../../src/cluster-agent/registry/registry-subscriber.ts';
 import { type Intent, intentKey } from '../../src/mesh/intent.ts';
 import { parseClusterName } from '../../src/mesh/names.ts';
 import { createLogger } from '../../src/runtime/log.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { LIVENESS_TICK_MS, REPORT_FRESH_MS } from '../../src/cluster-agent/limits.ts';
 import { ClusterLiveness } from '../../src/cluster-agent/liveness.ts';
-import type { ProxyKey, ProxyReport } from '../../src/cluster-agent/proxy-reports.ts';
+import type { ProxyKey, ProxyReport } from '../../src/cluster-agent/proxies/proxy-reports.ts';
 import type { ClusterClaim, Freshness } from '../../src/mesh/cluster.ts';
 import { Table } from '../../src/mesh/collection.ts';
 import { type ClusterName, parseWorkloadName } from '../../src/mesh/names.ts';

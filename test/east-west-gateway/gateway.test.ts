@@ -15,7 +15,7 @@ import type { ClusterName, WorkloadName } from '../../src/mesh/names.ts';
 import type { EndpointHash } from '../../src/mesh/service.ts';
 import type { GatewayRoute } from '../../src/mesh/upstream.ts';
 import { createMetrics } from '../../src/runtime/metrics.ts';
-import { PROBE_PROTOCOL } from '../../src/trust-federation/peer-probe.ts';
+import { PROBE_PROTOCOL } from '../../src/trust-federation/probes/peer-probe.ts';
 import { eventually, received, silent, testLink } from '../support/data-plane.ts';
 import { testAuthority, testSvid } from '../trust-federation/pki.ts';
 import { cut, realHello, records } from '../wire/client-hello-bytes.ts';

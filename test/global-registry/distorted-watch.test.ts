@@ -5,8 +5,8 @@ import { type Distortion, FAITHFUL, startDistorter } from '../../soak/registry/d
 import { RegistryClient } from '../../src/global-registry/client.ts';
 import { registryId } from '../../src/mesh/spiffe-id.ts';
 import { createLogger } from '../../src/runtime/log.ts';
-import { exactly } from '../../src/trust-federation/authorizer.ts';
-import { meshRpcTls } from '../../src/trust-federation/tls.ts';
+import { exactly } from '../../src/trust-federation/peers/authorizer.ts';
+import { meshRpcTls } from '../../src/trust-federation/peers/tls.ts';
 import type { WatchPosition } from '../../src/wire/registry-records.ts';
 import { testSvid } from '../trust-federation/pki.ts';
 import { CLUSTER_SET, configOf, sliceOf } from './records.ts';

@@ -8,7 +8,7 @@ import type {
   StoreEntry,
   StoreEvent,
   StorePosition,
-} from '../../src/global-registry/store.ts';
+} from '../../src/global-registry/store/store.ts';
 import { MeshError } from '../../src/mesh/errors.ts';
 
 export class FakeStore implements RegistryStore {

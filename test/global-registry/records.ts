@@ -1,7 +1,7 @@
 /** Records for tests, as nouns and as the store keeps them. */
 
 import { formatKey } from '../../src/global-registry/keys.ts';
-import type { StoreEntry } from '../../src/global-registry/store.ts';
+import type { StoreEntry } from '../../src/global-registry/store/store.ts';
 import type { ClusterConfig } from '../../src/mesh/cluster.ts';
 import type { ClusterName, Namespace, ServiceName, WorkloadName } from '../../src/mesh/names.ts';
 import type { ExportTo } from '../../src/mesh/service.ts';

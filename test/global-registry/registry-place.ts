@@ -11,7 +11,7 @@ import { findFreeAddress } from '../../src/runtime/listen.ts';
 import { createLogger } from '../../src/runtime/log.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { supervise } from '../../src/runtime/supervise.ts';
-import { initClusterSet } from '../../src/trust-federation/clusterset-authority.ts';
+import { initClusterSet } from '../../src/trust-federation/authority/clusterset-authority.ts';
 import { MembershipOperatorDefinition } from '../../src/wire/generated/isthmus/operator/v1/membership.ts';
 
 export const SET = parseTrustDomain('clusterset.example');

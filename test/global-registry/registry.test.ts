@@ -13,11 +13,11 @@ import { findFreeAddress } from '../../src/runtime/listen.ts';
 import { createLogger } from '../../src/runtime/log.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { sleep, supervise } from '../../src/runtime/supervise.ts';
-import { exactly } from '../../src/trust-federation/authorizer.ts';
-import { CLUSTERSET_ROOT_FILE } from '../../src/trust-federation/clusterset-authority.ts';
-import { saveRoots } from '../../src/trust-federation/root-file.ts';
-import { type Svid, saveSvid } from '../../src/trust-federation/svid.ts';
-import { meshRpcTls } from '../../src/trust-federation/tls.ts';
+import { CLUSTERSET_ROOT_FILE } from '../../src/trust-federation/authority/clusterset-authority.ts';
+import { saveRoots } from '../../src/trust-federation/authority/root-file.ts';
+import { type Svid, saveSvid } from '../../src/trust-federation/identity/svid.ts';
+import { exactly } from '../../src/trust-federation/peers/authorizer.ts';
+import { meshRpcTls } from '../../src/trust-federation/peers/tls.ts';
 import {
   PublishRequest,
   RegistryDefinition,

@@ -3,7 +3,7 @@
  */
 
 import { expect } from 'chai';
-import type { RegistryStore, Revision, StoreEvent } from '../../src/global-registry/store.ts';
+import type { RegistryStore, Revision, StoreEvent } from '../../src/global-registry/store/store.ts';
 import { isMeshError } from '../../src/mesh/errors.ts';
 import { sleep } from '../../src/runtime/supervise.ts';
 

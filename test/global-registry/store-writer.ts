@@ -1,7 +1,7 @@
 /** Writes to an embedded store as fast as it can and prints each key once it is acknowledged. */
 
 import { writeSync } from 'node:fs';
-import { openEmbeddedStore } from '../../src/global-registry/embedded-store.ts';
+import { openEmbeddedStore } from '../../src/global-registry/store/embedded-store.ts';
 import { createLogger } from '../../src/runtime/log.ts';
 
 const [, , dir = '', round = ''] = process.argv;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { certificatesPem, keyPem } from '../../src/trust-federation/pem.ts';
+import { certificatesPem, keyPem } from '../../src/trust-federation/x509/pem.ts';
 import { Gate } from './gate.ts';
 import { meshErrorOf } from './rejection.ts';
 import { clientSvid, type Note, Notes, useNotes } from './rpc-fixture.ts';

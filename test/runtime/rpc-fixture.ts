@@ -13,8 +13,8 @@ import {
   type RpcServer,
   rpcService,
 } from '../../src/runtime/rpc-server.ts';
-import { anyIdentity } from '../../src/trust-federation/authorizer.ts';
-import { meshRpcTls, meshServerTls } from '../../src/trust-federation/tls.ts';
+import { anyIdentity } from '../../src/trust-federation/peers/authorizer.ts';
+import { meshRpcTls, meshServerTls } from '../../src/trust-federation/peers/tls.ts';
 import { testAuthority, testSvid } from '../trust-federation/pki.ts';
 
 export interface Note {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { closeServer, listen } from '../../src/runtime/listen.ts';
-import { certificatesPem, keyPem } from '../../src/trust-federation/pem.ts';
+import { certificatesPem, keyPem } from '../../src/trust-federation/x509/pem.ts';
 import { testAuthority, testSvid } from '../trust-federation/pki.ts';
 
 export interface SocketPair {

@@ -5,10 +5,10 @@ import { connect } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
 import type { SpiffeId } from '../../src/mesh/spiffe-id.ts';
-import { anyIdentity } from '../../src/trust-federation/authorizer.ts';
-import { issueLeaf } from '../../src/trust-federation/certificate.ts';
-import { generateSvidKey, parseSvid, type Svid } from '../../src/trust-federation/svid.ts';
-import { meshClientTls } from '../../src/trust-federation/tls.ts';
+import { generateSvidKey, parseSvid, type Svid } from '../../src/trust-federation/identity/svid.ts';
+import { anyIdentity } from '../../src/trust-federation/peers/authorizer.ts';
+import { meshClientTls } from '../../src/trust-federation/peers/tls.ts';
+import { issueLeaf } from '../../src/trust-federation/x509/certificate.ts';
 import { formatSni } from '../../src/wire/sni.ts';
 import {
   announce,

@@ -32,7 +32,7 @@ import { listen } from '../../src/runtime/listen.ts';
 import { supervise, type Task } from '../../src/runtime/supervise.ts';
 import { sidecarConfig } from '../../src/sidecar/config.ts';
 import { type AssembledSidecar, assembleSidecar } from '../../src/sidecar/sidecar.ts';
-import type { Svid, SvidSource } from '../../src/trust-federation/svid.ts';
+import type { Svid, SvidSource } from '../../src/trust-federation/identity/svid.ts';
 import { formatSni } from '../../src/wire/sni.ts';
 import { idOf, type TestAuthority, testAuthority, testSvid } from '../trust-federation/pki.ts';
 

@@ -3,11 +3,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { isMeshError } from '../../src/mesh/errors.ts';
-import { anyIdentity } from '../../src/trust-federation/authorizer.ts';
-import { createCsr, parseCsr } from '../../src/trust-federation/csr.ts';
-import { decode, encode } from '../../src/trust-federation/der.ts';
-import { generateSvidKey } from '../../src/trust-federation/svid.ts';
-import { verifyPeer } from '../../src/trust-federation/verify.ts';
+import { generateSvidKey } from '../../src/trust-federation/identity/svid.ts';
+import { anyIdentity } from '../../src/trust-federation/peers/authorizer.ts';
+import { verifyPeer } from '../../src/trust-federation/peers/verify.ts';
+import { createCsr, parseCsr } from '../../src/trust-federation/x509/csr.ts';
+import { decode, encode } from '../../src/trust-federation/x509/der.ts';
 import { idOf, NOW, testAuthority, testSvid } from './pki.ts';
 
 const authority = testAuthority('a.example');

@@ -9,11 +9,14 @@ import type { TrustDomain } from '../../src/mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { rpcService } from '../../src/runtime/rpc-server.ts';
-import { anyIdentity, exactly } from '../../src/trust-federation/authorizer.ts';
-import { type ConnectionRefused, PeerListener } from '../../src/trust-federation/peer-listener.ts';
-import { RpcListener } from '../../src/trust-federation/rpc-listener.ts';
-import { meshRpcTls, unverifiedClientTls } from '../../src/trust-federation/tls.ts';
-import { verifyPeer } from '../../src/trust-federation/verify.ts';
+import { anyIdentity, exactly } from '../../src/trust-federation/peers/authorizer.ts';
+import {
+  type ConnectionRefused,
+  PeerListener,
+} from '../../src/trust-federation/peers/peer-listener.ts';
+import { RpcListener } from '../../src/trust-federation/peers/rpc-listener.ts';
+import { meshRpcTls, unverifiedClientTls } from '../../src/trust-federation/peers/tls.ts';
+import { verifyPeer } from '../../src/trust-federation/peers/verify.ts';
 import { JoinDefinition } from '../../src/wire/generated/isthmus/identity/v1/identity.ts';
 import { DAY_MS, HOUR_MS, NOW, testAuthority, testSvid } from './pki.ts';
 

@@ -7,22 +7,26 @@ import { expect } from 'chai';
 import { type ErrorCode, isMeshError, type MeshError } from '../../src/mesh/errors.ts';
 import { parseClusterName } from '../../src/mesh/names.ts';
 import { memberId, parseTrustDomain, registryId } from '../../src/mesh/spiffe-id.ts';
-import { AUTHORITY_FILE, createRoot, loadRoot } from '../../src/trust-federation/authority-file.ts';
-import { anyMember } from '../../src/trust-federation/authorizer.ts';
+import {
+  AUTHORITY_FILE,
+  createRoot,
+  loadRoot,
+} from '../../src/trust-federation/authority/authority-file.ts';
 import {
   CLUSTERSET_ROOT_FILE,
   initClusterSet,
   loadMemberCredentials,
-} from '../../src/trust-federation/clusterset-authority.ts';
-import { certificatesPem, formatKeyFile, keyPem } from '../../src/trust-federation/pem.ts';
-import { loadRoots, saveRoots } from '../../src/trust-federation/root-file.ts';
+} from '../../src/trust-federation/authority/clusterset-authority.ts';
+import { loadRoots, saveRoots } from '../../src/trust-federation/authority/root-file.ts';
 import {
   generateSvidKey,
   IDENTITY_FILE,
   loadSvid,
   saveSvid,
-} from '../../src/trust-federation/svid.ts';
-import { verifyPeer } from '../../src/trust-federation/verify.ts';
+} from '../../src/trust-federation/identity/svid.ts';
+import { anyMember } from '../../src/trust-federation/peers/authorizer.ts';
+import { verifyPeer } from '../../src/trust-federation/peers/verify.ts';
+import { certificatesPem, formatKeyFile, keyPem } from '../../src/trust-federation/x509/pem.ts';
 import { NOW, testAuthority, testSvid } from './pki.ts';
 
 const A = testAuthority('a.example');

@@ -6,13 +6,15 @@
 import { createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { requireSpiffeId, type SpiffeId, type TrustDomain } from '../../src/mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
+import { bundleOf } from '../../src/trust-federation/authority/root-file.ts';
+import { generateSvidKey, parseSvid, type Svid } from '../../src/trust-federation/identity/svid.ts';
 import {
   issueIntermediate,
   issueLeaf,
   issueRoot,
   type Signer,
   signerOf,
-} from '../../src/trust-federation/certificate.ts';
+} from '../../src/trust-federation/x509/certificate.ts';
 import {
   type Asn1,
   bitString,
@@ -28,10 +30,8 @@ import {
   taggedOf,
   time,
   utf8String,
-} from '../../src/trust-federation/der.ts';
-import { OID } from '../../src/trust-federation/oids.ts';
-import { bundleOf } from '../../src/trust-federation/root-file.ts';
-import { generateSvidKey, parseSvid, type Svid } from '../../src/trust-federation/svid.ts';
+} from '../../src/trust-federation/x509/der.ts';
+import { OID } from '../../src/trust-federation/x509/oids.ts';
 
 export const NOW = Date.UTC(2026, 6, 1, 12);
 export const HOUR_MS = 3_600_000;

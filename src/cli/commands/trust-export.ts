@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { MeshError } from '../../mesh/errors.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
-import { certificatesPem } from '../../trust-federation/pem.ts';
+import { certificatesPem } from '../../trust-federation/x509/pem.ts';
 import { formatBundleDocument } from '../../wire/bundle-document.ts';
 import { readFleet } from '../fleet.ts';
 import { agentOf } from '../operator.ts';

@@ -6,7 +6,7 @@ import { MeshError } from '../../mesh/errors.ts';
 import { type ClusterName, parseClusterName } from '../../mesh/names.ts';
 import { OPERATOR_SOCKET } from '../../runtime/operator-socket.ts';
 import { isServed } from '../../runtime/rpc-socket.ts';
-import { replaceRoot } from '../../trust-federation/replace-root.ts';
+import { replaceRoot } from '../../trust-federation/authority/replace-root.ts';
 import { trustGroup } from './trust.ts';
 
 interface Options {

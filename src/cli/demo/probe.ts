@@ -9,9 +9,9 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { SocketAddress } from '../../mesh/address.ts';
 import { messageOf } from '../../mesh/errors.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
-import { anyIdentity } from '../../trust-federation/authorizer.ts';
-import type { Svid } from '../../trust-federation/svid.ts';
-import { meshClientTls } from '../../trust-federation/tls.ts';
+import type { Svid } from '../../trust-federation/identity/svid.ts';
+import { anyIdentity } from '../../trust-federation/peers/authorizer.ts';
+import { meshClientTls } from '../../trust-federation/peers/tls.ts';
 
 export type ProbeResult =
   | { readonly kind: 'accepted' }

@@ -12,7 +12,7 @@ import { type SpiffeId, type TrustDomain, workloadId } from '../../mesh/spiffe-i
 import {
   initClusterSet,
   writeMemberCredentials,
-} from '../../trust-federation/clusterset-authority.ts';
+} from '../../trust-federation/authority/clusterset-authority.ts';
 import { RegistryOperatorDefinition } from '../../wire/generated/isthmus/operator/v1/registry.ts';
 import { enrolProxy } from '../enrol.ts';
 import type { Fleet, GatewayMember, SidecarMember } from '../fleet.ts';

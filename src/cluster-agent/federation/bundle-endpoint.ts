@@ -17,8 +17,8 @@ import { closeServer, listen } from '../../runtime/listen.ts';
 import type { Logger } from '../../runtime/log.ts';
 import { readPrivateFile } from '../../runtime/state-file.ts';
 import { aborted, sleep } from '../../runtime/supervise.ts';
-import type { SvidSource } from '../../trust-federation/svid.ts';
-import { anonymousServerTls } from '../../trust-federation/tls.ts';
+import type { SvidSource } from '../../trust-federation/identity/svid.ts';
+import { anonymousServerTls } from '../../trust-federation/peers/tls.ts';
 import { formatBundleDocument } from '../../wire/bundle-document.ts';
 import {
   BUNDLE_ENDPOINT_CONNECTIONS_MAX,

@@ -10,8 +10,8 @@ import { type RequestOptions, request } from 'node:https';
 import { MeshError, messageOf } from '../../mesh/errors.ts';
 import type { SpiffeId } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
-import { exactly } from '../../trust-federation/authorizer.ts';
-import { meshClientTls } from '../../trust-federation/tls.ts';
+import { exactly } from '../../trust-federation/peers/authorizer.ts';
+import { meshClientTls } from '../../trust-federation/peers/tls.ts';
 import { BUNDLE_BYTES_MAX } from '../../wire/bundle-document.ts';
 import { BUNDLE_FETCH_MS_MAX } from '../limits.ts';
 

@@ -11,9 +11,9 @@ import { agentId } from '../../mesh/system-identities.ts';
 import type { Logger } from '../../runtime/log.ts';
 import { RpcChannel } from '../../runtime/rpc-client.ts';
 import { Backoff, sleep } from '../../runtime/supervise.ts';
-import { exactly } from '../../trust-federation/authorizer.ts';
-import type { SvidSource } from '../../trust-federation/svid.ts';
-import { meshRpcTls } from '../../trust-federation/tls.ts';
+import type { SvidSource } from '../../trust-federation/identity/svid.ts';
+import { exactly } from '../../trust-federation/peers/authorizer.ts';
+import { meshRpcTls } from '../../trust-federation/peers/tls.ts';
 import type { Node } from '../../wire/generated/envoy/config/core/v3/base.ts';
 import { AggregatedDiscoveryServiceDefinition } from '../../wire/generated/envoy/service/discovery/v3/ads.ts';
 import type {

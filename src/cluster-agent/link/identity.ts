@@ -17,11 +17,11 @@ import type { Logger } from '../../runtime/log.ts';
 import { RpcChannel } from '../../runtime/rpc-client.ts';
 import { readPrivateFile } from '../../runtime/state-file.ts';
 import { Backoff, sleep } from '../../runtime/supervise.ts';
-import { exactly } from '../../trust-federation/authorizer.ts';
-import { createCsr } from '../../trust-federation/csr.ts';
-import { forgetPendingKey, pendingKey } from '../../trust-federation/pending-key.ts';
-import { loadSvid, parseSvid, type Svid, saveSvid } from '../../trust-federation/svid.ts';
-import { meshRpcTls } from '../../trust-federation/tls.ts';
+import { forgetPendingKey, pendingKey } from '../../trust-federation/identity/pending-key.ts';
+import { loadSvid, parseSvid, type Svid, saveSvid } from '../../trust-federation/identity/svid.ts';
+import { exactly } from '../../trust-federation/peers/authorizer.ts';
+import { meshRpcTls } from '../../trust-federation/peers/tls.ts';
+import { createCsr } from '../../trust-federation/x509/csr.ts';
 import {
   type IssueJwtSvidResponse,
   JoinDefinition,

@@ -16,17 +16,17 @@ import { agentId } from '../../mesh/system-identities.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import type { Logger } from '../../runtime/log.ts';
 import { RpcChannel } from '../../runtime/rpc-client.ts';
-import { exactly } from '../../trust-federation/authorizer.ts';
-import type { IdentityKeeper } from '../../trust-federation/identity-keeper.ts';
-import { meshRpcTls } from '../../trust-federation/tls.ts';
+import type { IdentityKeeper } from '../../trust-federation/identity/identity-keeper.ts';
+import { exactly } from '../../trust-federation/peers/authorizer.ts';
+import { meshRpcTls } from '../../trust-federation/peers/tls.ts';
 import {
   type ProxyReport,
   ProxyReportsDefinition,
   type ServiceLoad as ServiceLoadMessage,
 } from '../../wire/generated/isthmus/agent/v1/report.ts';
 import { REPORT_INTERVAL_MS, REPORT_LOADS_MAX, REPORT_PATHS_MAX } from '../limits.ts';
-import { formatPath } from '../path-report.ts';
-import type { ServiceLoad } from '../proxy-reports.ts';
+import { formatPath } from '../proxies/path-report.ts';
+import type { ServiceLoad } from '../proxies/proxy-reports.ts';
 import { Signal } from '../signal.ts';
 
 export interface ReporterOptions {

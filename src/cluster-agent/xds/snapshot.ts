@@ -36,7 +36,7 @@ import { formatPeerGateways } from '../../wire/xds/peer-gateways.ts';
 import { RESOURCE_ORDER, type ResourceType, type XdsResource } from '../../wire/xds/resource.ts';
 import { formatHostRoutes } from '../../wire/xds/route-configuration.ts';
 import { BUNDLES_SECRET, formatBundles } from '../../wire/xds/secret.ts';
-import type { Withdrawn } from '../withdrawals.ts';
+import type { Withdrawn } from '../registry/withdrawals.ts';
 import { type ToldUpstream, ToldUpstreams } from './told-upstreams.ts';
 
 export interface MeshState {

@@ -12,7 +12,7 @@ import type { ImportedService } from '../../mesh/imports.ts';
 import type { ServiceKey } from '../../mesh/names.ts';
 import { type EndpointHash, endpointHash, keyOf, type LocalService } from '../../mesh/service.ts';
 import type { Upstream } from '../../mesh/upstream.ts';
-import type { Withdrawn } from '../withdrawals.ts';
+import type { Withdrawn } from '../registry/withdrawals.ts';
 
 export interface ToldUpstream {
   readonly upstream: Upstream;

@@ -13,10 +13,13 @@ import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { settlesWithin } from '../../runtime/drain.ts';
 import { contain } from '../../runtime/faults.ts';
 import { aborted } from '../../runtime/supervise.ts';
-import { anyIdentity } from '../../trust-federation/authorizer.ts';
-import { type ConnectionRefused, PeerListener } from '../../trust-federation/peer-listener.ts';
-import type { SvidSource } from '../../trust-federation/svid.ts';
-import type { AcceptedPeer } from '../../trust-federation/verify.ts';
+import type { SvidSource } from '../../trust-federation/identity/svid.ts';
+import { anyIdentity } from '../../trust-federation/peers/authorizer.ts';
+import {
+  type ConnectionRefused,
+  PeerListener,
+} from '../../trust-federation/peers/peer-listener.ts';
+import type { AcceptedPeer } from '../../trust-federation/peers/verify.ts';
 import { Http2Connection } from '../../wire/http2/connection.ts';
 import { Conversations } from '../http/conversations.ts';
 import { INBOUND_CONNECTIONS_MAX, INBOUND_HANDSHAKE_TIMEOUT_MS } from '../limits.ts';

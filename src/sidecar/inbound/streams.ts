@@ -9,7 +9,7 @@ import type { ClusterName } from '../../mesh/names.ts';
 import { keyOf } from '../../mesh/service.ts';
 import type { SpiffeId } from '../../mesh/spiffe-id.ts';
 import { contain } from '../../runtime/faults.ts';
-import type { AcceptedPeer } from '../../trust-federation/verify.ts';
+import type { AcceptedPeer } from '../../trust-federation/peers/verify.ts';
 import { fieldsOf } from '../../wire/http1/fields.ts';
 import { H2 } from '../../wire/http2/error-codes.ts';
 import type { RequestHead as ConnectHead } from '../../wire/http2/heads.ts';

@@ -6,7 +6,7 @@
 import { formatAddress, type SocketAddress } from '../../mesh/address.ts';
 import { Table } from '../../mesh/collection.ts';
 import { aborted } from '../../runtime/supervise.ts';
-import { type Path, type PathKey, pathKey } from '../../trust-federation/path-prober.ts';
+import { type Path, type PathKey, pathKey } from '../../trust-federation/probes/path-prober.ts';
 import { PATH_USED_MS, PATHS_LOOK_MS } from '../limits.ts';
 import type { SessionPool } from '../tunnel/pool.ts';
 

@@ -11,8 +11,8 @@ import { formatAddress } from '../../mesh/address.ts';
 import type { Target } from '../../mesh/balancing.ts';
 import { isMeshError, MeshError, messageOf } from '../../mesh/errors.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
-import type { Svid } from '../../trust-federation/svid.ts';
-import { unverifiedClientTls } from '../../trust-federation/tls.ts';
+import type { Svid } from '../../trust-federation/identity/svid.ts';
+import { unverifiedClientTls } from '../../trust-federation/peers/tls.ts';
 import { CONNECT_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS } from '../limits.ts';
 
 /** Rejects with PEER_UNAVAILABLE. */

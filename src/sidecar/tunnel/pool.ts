@@ -15,12 +15,12 @@ import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { steadyClock } from '../../runtime/steady-clock.ts';
 import { aborted } from '../../runtime/supervise.ts';
-import { exactly } from '../../trust-federation/authorizer.ts';
-import type { PeerRefusal } from '../../trust-federation/refused-peers.ts';
-import type { Svid, SvidSource } from '../../trust-federation/svid.ts';
-import { type Clocks, peerChain, verifyConnection } from '../../trust-federation/tls.ts';
-import type { AcceptedPeer } from '../../trust-federation/verify.ts';
-import { withdrawal } from '../../trust-federation/withdrawal.ts';
+import { withdrawal } from '../../trust-federation/bundles/withdrawal.ts';
+import type { Svid, SvidSource } from '../../trust-federation/identity/svid.ts';
+import { exactly } from '../../trust-federation/peers/authorizer.ts';
+import type { PeerRefusal } from '../../trust-federation/peers/refused-peers.ts';
+import { type Clocks, peerChain, verifyConnection } from '../../trust-federation/peers/tls.ts';
+import type { AcceptedPeer } from '../../trust-federation/peers/verify.ts';
 import { dial } from './dial.ts';
 import { type StreamOutcome, TunnelSession, type TunnelStream } from './session.ts';
 

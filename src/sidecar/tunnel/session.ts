@@ -7,7 +7,7 @@
  */
 
 import type { TLSSocket } from 'node:tls';
-import type { AcceptedPeer } from '../../trust-federation/verify.ts';
+import type { AcceptedPeer } from '../../trust-federation/peers/verify.ts';
 import { Http2Connection } from '../../wire/http2/connection.ts';
 import type { ChannelOwner } from '../bytes/channel.ts';
 import { endQuietly } from '../bytes/end-quietly.ts';

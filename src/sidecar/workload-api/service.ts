@@ -12,8 +12,8 @@ import { MeshError } from '../../mesh/errors.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { type CallContext, type RpcService, rpcService } from '../../runtime/rpc-server.ts';
-import { verifyJwtSvid } from '../../trust-federation/jwt-svid.ts';
-import type { SvidSource } from '../../trust-federation/svid.ts';
+import { verifyJwtSvid } from '../../trust-federation/identity/jwt-svid.ts';
+import type { SvidSource } from '../../trust-federation/identity/svid.ts';
 import { formatBundleDocument } from '../../wire/bundle-document.ts';
 import {
   SpiffeWorkloadAPIDefinition,

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, it } from 'mocha';
 import { fetchBundle } from '../../../src/cluster-agent/federation/fetch-bundle.ts';
 import { parseTrustDomain } from '../../../src/mesh/spiffe-id.ts';
 import { agentId } from '../../../src/mesh/system-identities.ts';
-import { loadRoots } from '../../../src/trust-federation/root-file.ts';
+import { loadRoots } from '../../../src/trust-federation/authority/root-file.ts';
 import { formatBundleDocument, parseBundleDocument } from '../../../src/wire/bundle-document.ts';
 import { testAuthority } from '../../trust-federation/pki.ts';
 import { FakeRegistry } from '../fake-registry.ts';

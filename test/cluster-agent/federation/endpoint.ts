@@ -4,10 +4,10 @@ import type { ServerResponse } from 'node:http';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TrustDomain } from '../../../src/mesh/spiffe-id.ts';
-import { issueRoot, signerOf } from '../../../src/trust-federation/certificate.ts';
-import { OID } from '../../../src/trust-federation/oids.ts';
-import { certificatesPem, keyPem } from '../../../src/trust-federation/pem.ts';
-import { generateSvidKey, type Svid } from '../../../src/trust-federation/svid.ts';
+import { generateSvidKey, type Svid } from '../../../src/trust-federation/identity/svid.ts';
+import { issueRoot, signerOf } from '../../../src/trust-federation/x509/certificate.ts';
+import { OID } from '../../../src/trust-federation/x509/oids.ts';
+import { certificatesPem, keyPem } from '../../../src/trust-federation/x509/pem.ts';
 import {
   basicConstraints,
   DIGITAL_SIGNATURE,

@@ -12,8 +12,8 @@ import type { TrustDomain } from '../../../src/mesh/spiffe-id.ts';
 import { createLogger } from '../../../src/runtime/log.ts';
 import { sleep } from '../../../src/runtime/supervise.ts';
 import { openWorkloadApi } from '../../../src/sidecar/workload-api/socket.ts';
-import { signJwtSvid } from '../../../src/trust-federation/jwt-svid.ts';
-import { generateSvidKey } from '../../../src/trust-federation/svid.ts';
+import { signJwtSvid } from '../../../src/trust-federation/identity/jwt-svid.ts';
+import { generateSvidKey } from '../../../src/trust-federation/identity/svid.ts';
 import { testLink } from '../../support/data-plane.ts';
 import { testAuthority, testSvid } from '../../trust-federation/pki.ts';
 

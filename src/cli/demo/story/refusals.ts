@@ -7,11 +7,16 @@ import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
 import { parseNamespace, parseServiceName } from '../../../mesh/names.ts';
 import { serviceHost } from '../../../mesh/service.ts';
-import { createRoot } from '../../../trust-federation/authority-file.ts';
-import { loadActiveRoot } from '../../../trust-federation/authority-journal.ts';
-import { issueLeaf, type Signer } from '../../../trust-federation/certificate.ts';
-import { bundleOf } from '../../../trust-federation/root-file.ts';
-import { generateSvidKey, loadSvid, parseSvid, type Svid } from '../../../trust-federation/svid.ts';
+import { createRoot } from '../../../trust-federation/authority/authority-file.ts';
+import { loadActiveRoot } from '../../../trust-federation/authority/authority-journal.ts';
+import { bundleOf } from '../../../trust-federation/authority/root-file.ts';
+import {
+  generateSvidKey,
+  loadSvid,
+  parseSvid,
+  type Svid,
+} from '../../../trust-federation/identity/svid.ts';
+import { issueLeaf, type Signer } from '../../../trust-federation/x509/certificate.ts';
 import { formatSni } from '../../../wire/sni.ts';
 import { callThrough } from '../../call.ts';
 import type { Narrator } from '../narrator.ts';
