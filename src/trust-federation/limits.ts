@@ -3,6 +3,8 @@
 /** Leaf, three intermediates, and a root that need not have been sent. */
 export const CHAIN_CERTIFICATES_MAX = 5;
 export const CERTIFICATE_BYTES_MAX = 16_384;
+/** Of peers that were accepted, kept as they were read; beyond: the one used longest ago is read anew. */
+export const VOUCHED_CERTIFICATES_MAX = 256;
 export const CSR_BYTES_MAX = 16_384;
 /** Certificates and CSRs need nine levels; recursion stops here whatever a peer sends. */
 export const DER_DEPTH_MAX = 24;

@@ -11,7 +11,8 @@ import type { SignedStatement } from '../../mesh/signed-bundle.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { caProblem, validityProblem } from '../peers/chain-rules.ts';
-import { isIssuedBy, readableRoots } from '../peers/verify.ts';
+import { readableRoots } from '../peers/verify.ts';
+import { isIssuedBy } from '../peers/vouched-certificates.ts';
 import { type ParsedCertificate, parseCertificate } from '../x509/parsed-certificate.ts';
 import { isSignedWith, type StatementKind } from './statement-signature.ts';
 

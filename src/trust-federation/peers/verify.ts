@@ -25,6 +25,7 @@ import {
   subjectOf,
   validityProblem,
 } from './chain-rules.ts';
+import { isIssuedBy, keepVouched, readCertificate } from './vouched-certificates.ts';
 
 /** The roots of each trust domain this process knows. */
 export type BundleSource = Pick<Collection<TrustDomain, TrustBundle>, 'get'>;
@@ -69,6 +70,7 @@ export function verifyPeer(
   const problem =
     validityOf(path, nowMs) ?? nameConstraintsProblem(path) ?? foreignCaProblem(path, trustDomain);
   if (problem !== undefined) return refusedAs(id, problem);
+  keepVouched(path);
   if (bundle.revoked.includes(id)) {
     return refusedAs(id, refused('revoked', `"${id}" is revoked by its trust domain`));
   }
@@ -103,7 +105,7 @@ function parseChain(chainDer: readonly Uint8Array[]): ParsedChain {
   }
   let chain: readonly ParsedCertificate[];
   try {
-    chain = chainDer.map(parseCertificate);
+    chain = chainDer.map(readCertificate);
   } catch (error) {
     return refused('certificate-malformed', messageOf(error));
   }
@@ -178,11 +180,6 @@ export function readableRoots(bundle: TrustBundle): readonly ParsedCertificate[]
 
 /** Parsing a root costs more than checking its signature, and bundles are immutable values. */
 const rootsOfBundle = new WeakMap<TrustBundle, readonly ParsedCertificate[]>();
-
-/** Names, key identifiers and key usage match, and the signature is the issuer's. */
-export function isIssuedBy(subject: ParsedCertificate, issuer: ParsedCertificate): boolean {
-  return subject.x509.checkIssued(issuer.x509) && subject.x509.verify(issuer.publicKey);
-}
 
 function isValidAt(certificate: ParsedCertificate, nowMs: number): boolean {
   return nowMs >= certificate.notBeforeMs && nowMs <= certificate.notAfterMs;
