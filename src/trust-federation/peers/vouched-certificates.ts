@@ -28,14 +28,14 @@ export function isIssuedBy(subject: ParsedCertificate, issuer: ParsedCertificate
   );
 }
 
-/** Leaf first, each issued by the next; the last is a root, which its bundle keeps. */
+/** Leaf first, each issued by the next; the last is a root. */
 export function keepVouched(path: readonly ParsedCertificate[]): void {
-  for (const [i, issuer] of path.slice(1).entries()) {
-    const subject = path[i] as ParsedCertificate;
-    const key = keyOf(subject.der);
+  for (const [i, certificate] of path.entries()) {
+    const key = keyOf(certificate.der);
     vouched.delete(key);
-    vouched.set(key, subject);
-    issuers.set(subject, issuer);
+    vouched.set(key, certificate);
+    const issuer = path[i + 1];
+    if (issuer !== undefined) issuers.set(certificate, issuer);
   }
   for (const oldest of vouched.keys()) {
     if (vouched.size <= VOUCHED_CERTIFICATES_MAX) return;
