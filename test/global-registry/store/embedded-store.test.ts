@@ -229,7 +229,7 @@ describe('embedded store', () => {
 });
 
 const MAGIC = Buffer.from([0xf1, 0x49, 0x53, 0xff]);
-const WRITER = fileURLToPath(new URL('store-writer.js', import.meta.url));
+const WRITER = fileURLToPath(new URL('../store-writer.js', import.meta.url));
 
 class ManualTimers {
   #nowMs = 0;
