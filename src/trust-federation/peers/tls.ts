@@ -128,14 +128,8 @@ export function meshRpcTls(...settings: Parameters<typeof meshClientTls>): RpcTl
 
 /** What the peer presented, DER, leaf first; empty when it presented nothing or has gone. */
 export function peerChain(socket: TLSSocket): Buffer[] {
-  const chain: Buffer[] = [];
-  // Undefined once the connection is destroyed. One more than is read, so that too long is seen as that.
-  let next = socket.getPeerX509Certificate();
-  while (next !== undefined && chain.length <= CHAIN_CERTIFICATES_MAX) {
-    chain.push(next.raw);
-    next = next.issuerCertificate;
-  }
-  return chain;
+  // Null once the connection is destroyed, whatever the typings say.
+  return chainOf(socket.getPeerCertificate(true));
 }
 
 function chainOf(leaf: Partial<DetailedPeerCertificate> | null): Buffer[] {
