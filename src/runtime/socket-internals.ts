@@ -1,5 +1,5 @@
 /**
- * Sockets below Node's public API (docs/decisions/0010); tcp-handles.ts, which goes further, builds on this.
+ * Sockets below Node's public API (docs/decisions/0010); tcp-binding.ts, which goes further, builds on this.
  *
  * Two things that cost a data plane most of its user time: Node allocates 64 KiB for each read of a socket
  * it has accepted or put TLS on, and a write passes through a stream's queue even when that is empty.

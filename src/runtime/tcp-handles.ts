@@ -2,8 +2,8 @@
  * TCP connections as libuv's handles, without Node's sockets and streams around them (docs/decisions/0013).
  *
  * A gateway that sets up a connection to pass on a few kilobytes pays more for those than the kernel takes
- * for the connection. As in socket-internals.ts: used only where every name is found as it was tried, and
- * `tcp-public.ts` does the same job everywhere else.
+ * for the connection. `tcp-binding.ts` says where there are such handles; `tcp-public.ts` does the same job
+ * everywhere else.
  */
 
 import { lookup } from 'node:dns/promises';
@@ -12,64 +12,11 @@ import { getSystemErrorName } from 'node:util';
 import type { SocketAddress } from '../mesh/address.ts';
 import { afterFault } from './faults.ts';
 import { BACKLOG, bindError } from './listen.ts';
-import { isTriedBelow, nodesBinding } from './socket-internals.ts';
+import type { Handle, HandleOwner, Request, TcpHandles } from './tcp-binding.ts';
 import { type TcpConnection, type TcpHandler, type TcpServer, UNHEARD } from './tcp-connection.ts';
-
-/** What libuv is asked for; it is held until `oncomplete`. */
-interface Request {
-  oncomplete?: (this: this, status: number) => void;
-  connection?: HandleConnection;
-  onOutcome?: (isConnected: boolean) => void;
-  /** Keeps the bytes while libuv has them. */
-  bytes?: Buffer;
-}
-
-/** Methods answer a libuv status: below 0 is an error. */
-interface Handle {
-  connection?: HandleConnection;
-  /** What it returns is read into from then on. */
-  onread: (this: Handle) => Buffer | undefined;
-  onconnection: (status: number, accepted: Handle) => void;
-  bind(host: string, port: number): number;
-  bind6(host: string, port: number, flags: number): number;
-  listen(backlog: number): number;
-  connect(request: Request, host: string, port: number): number;
-  connect6(request: Request, host: string, port: number): number;
-  getpeername(into: { address?: string }): number;
-  getsockname(into: { address?: string; port?: number }): number;
-  useUserBuffer(buffer: Buffer): void;
-  readStart(): number;
-  readStop(): number;
-  writeBuffer(request: Request, bytes: Buffer): number;
-  shutdown(request: Request): number;
-  setNoDelay(isOn: boolean): number;
-  setKeepAlive(isOn: boolean, idleSeconds: number): number;
-  reset(): number;
-  close(): void;
-}
-
-interface TcpHandles {
-  readonly newHandle: (kind: 'connection' | 'server') => Handle;
-  readonly newConnect: () => Request;
-  readonly newWrite: () => Request;
-  readonly newShutdown: () => Request;
-  /** Where libuv's binding leaves what came of the last read and write. */
-  readonly state: Int32Array;
-  readonly bytesOrError: number;
-  readonly wasAsync: number;
-}
-
-const HANDLE_METHODS = [
-  ...['bind', 'bind6', 'listen', 'connect', 'connect6', 'getpeername', 'getsockname'],
-  ...['useUserBuffer', 'readStart', 'readStop', 'writeBuffer', 'shutdown'],
-  ...['setNoDelay', 'setKeepAlive', 'reset', 'close'],
-];
 
 /** libuv's UV_EOF. */
 const EOF = -4095;
-
-/** Undefined: not possible here. */
-export const tcpHandles: TcpHandles | undefined = isTriedBelow ? findTcpHandles() : undefined;
 
 export class HandleServer implements TcpServer {
   readonly #handles: TcpHandles;
@@ -138,9 +85,7 @@ export function dialHandle(
   const handle = handles.newHandle('connection');
   const connection = new HandleConnection(handles, handle, buffer);
   const request = handles.newConnect();
-  request.connection = connection;
-  request.onOutcome = onOutcome;
-  request.oncomplete = onConnectComplete;
+  request.oncomplete = connected => connection.contain(() => onOutcome(connected === 0));
   const status = host.includes(':')
     ? handle.connect6(request, host, port)
     : handle.connect(request, host, port);
@@ -153,7 +98,7 @@ export function dialHandle(
   return connection;
 }
 
-class HandleConnection implements TcpConnection {
+class HandleConnection implements TcpConnection, HandleOwner {
   handler: TcpHandler = UNHEARD;
   buffer: Buffer;
   readonly #handles: TcpHandles;
@@ -168,7 +113,7 @@ class HandleConnection implements TcpConnection {
     this.buffer = buffer;
     this.#handles = handles;
     this.#handle = handle;
-    handle.connection = this;
+    handle.owner = this;
     handle.onread = onRead;
     handle.useUserBuffer(buffer);
   }
@@ -206,7 +151,7 @@ class HandleConnection implements TcpConnection {
     if (state[wasAsync] === 0) return this.#writes === 0;
     spareWrite = undefined;
     request.bytes = bytes;
-    request.connection = this;
+    request.owner = this;
     request.oncomplete = onWriteComplete;
     this.#writes++;
     return false;
@@ -242,11 +187,10 @@ class HandleConnection implements TcpConnection {
     this.pause();
     const handle = this.#handle;
     this.#handle = undefined;
-    if (handle !== undefined) delete handle.connection;
+    if (handle !== undefined) delete handle.owner;
     return new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true } as object);
   }
 
-  /** Of the next read, when it is another than before. */
   onRead(): Buffer | undefined {
     const count = this.#handles.state[this.#handles.bytesOrError] ?? 0;
     const { buffer } = this;
@@ -291,16 +235,11 @@ const peerName: { address?: string } = {};
 let spareWrite: Request | undefined;
 
 function onRead(this: Handle): Buffer | undefined {
-  return this.connection?.onRead();
+  return this.owner?.onRead();
 }
 
 function onWriteComplete(this: Request, status: number): void {
-  this.connection?.onWritten(status);
-}
-
-function onConnectComplete(this: Request, status: number): void {
-  const { connection, onOutcome } = this;
-  connection?.contain(() => onOutcome?.(status === 0));
+  this.owner?.onWritten(status);
 }
 
 async function resolve(address: SocketAddress): Promise<string> {
@@ -314,44 +253,4 @@ async function resolve(address: SocketAddress): Promise<string> {
 function errorOf(call: string, status: number): NodeJS.ErrnoException {
   const code = getSystemErrorName(status);
   return Object.assign(new Error(`${call} ${code}`), { code });
-}
-
-function findTcpHandles(): TcpHandles | undefined {
-  const { TCP, TCPConnectWrap, constants } = nodesBinding<{
-    TCP: new (kind: number) => Handle;
-    TCPConnectWrap: new () => Request;
-    constants: { SOCKET: number; SERVER: number };
-  }>('tcp_wrap');
-  const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } =
-    nodesBinding<{
-      WriteWrap: new () => Request;
-      ShutdownWrap: new () => Request;
-      streamBaseState: Int32Array;
-      kReadBytesOrError: number;
-      kLastWriteWasAsync: number;
-    }>('stream_wrap');
-  const found =
-    typeof TCP === 'function' &&
-    HANDLE_METHODS.every(
-      name => typeof Reflect.get(TCP.prototype as object, name) === 'function',
-    ) &&
-    typeof TCPConnectWrap === 'function' &&
-    typeof constants?.SOCKET === 'number' &&
-    typeof constants.SERVER === 'number' &&
-    typeof WriteWrap === 'function' &&
-    typeof ShutdownWrap === 'function' &&
-    streamBaseState instanceof Int32Array &&
-    typeof kReadBytesOrError === 'number' &&
-    typeof kLastWriteWasAsync === 'number';
-  if (!found) return undefined;
-  const { SOCKET, SERVER } = constants;
-  return {
-    newHandle: kind => new TCP(kind === 'server' ? SERVER : SOCKET),
-    newConnect: () => new TCPConnectWrap(),
-    newWrite: () => new WriteWrap(),
-    newShutdown: () => new ShutdownWrap(),
-    state: streamBaseState,
-    bytesOrError: kReadBytesOrError,
-    wasAsync: kLastWriteWasAsync,
-  };
 }

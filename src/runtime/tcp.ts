@@ -2,8 +2,9 @@
 
 import { isIP } from 'node:net';
 import type { SocketAddress } from '../mesh/address.ts';
+import { tcpHandles } from './tcp-binding.ts';
 import type { TcpConnection, TcpServer } from './tcp-connection.ts';
-import { dialHandle, HandleServer, tcpHandles } from './tcp-handles.ts';
+import { dialHandle, HandleServer } from './tcp-handles.ts';
 import { dialPublic, PublicServer } from './tcp-public.ts';
 
 /** `onConnection` gives each connection its handler before it returns. */
