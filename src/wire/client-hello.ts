@@ -10,7 +10,7 @@
 /** Handshake message with its header. Post-quantum key shares make honest ones about 2 KiB. */
 export const CLIENT_HELLO_BYTES_MAX = 16 * 1024;
 /** An honest client uses one or two records; more only costs the reader time. */
-export const CLIENT_HELLO_RECORDS_MAX = 64;
+const CLIENT_HELLO_RECORDS_MAX = 64;
 
 export type ClientHello =
   | {
@@ -22,7 +22,6 @@ export type ClientHello =
       readonly kind: 'found';
       /** As sent, or undefined when the client named no server. */
       readonly serverName: string | undefined;
-      readonly alpn: readonly string[];
     }
   | { readonly kind: 'refused'; readonly reason: ClientHelloRefusal };
 
@@ -42,7 +41,6 @@ const CONTENT_TYPE_HANDSHAKE = 22;
 const HANDSHAKE_HEADER_BYTES = 4;
 const HANDSHAKE_CLIENT_HELLO = 1;
 const EXTENSION_SERVER_NAME = 0;
-const EXTENSION_ALPN = 16;
 const NAME_TYPE_HOST = 0;
 /** RFC 1035 §2.3.4, with the optional trailing dot. */
 const SERVER_NAME = /^[A-Za-z0-9_.-]{1,254}$/;
@@ -100,7 +98,7 @@ function parseHello(body: Reader): ClientHello {
     return refused('malformed');
   }
   if (cipherSuites.length === 0 || cipherSuites.length % 2 !== 0) return refused('malformed');
-  if (body.atEnd()) return { kind: 'found', serverName: undefined, alpn: [] };
+  if (body.atEnd()) return { kind: 'found', serverName: undefined };
   const extensions = body.vector(2);
   if (body.overran() || !body.atEnd()) return refused('malformed');
   return parseExtensions(extensions);
@@ -109,24 +107,17 @@ function parseHello(body: Reader): ClientHello {
 function parseExtensions(extensions: Reader): ClientHello {
   const seen = new Set<number>();
   let serverName: string | undefined;
-  let alpn: readonly string[] = [];
   while (!extensions.atEnd()) {
     const type = extensions.uint16();
     const content = extensions.vector(2);
     // RFC 8446 §4.2: no two extensions of one type; two readers could pick different ones.
     if (extensions.overran() || seen.has(type)) return refused('malformed');
     seen.add(type);
-    if (type === EXTENSION_SERVER_NAME) {
-      const found = parseServerName(content);
-      if (found === undefined) return refused('bad-server-name');
-      serverName = found;
-    } else if (type === EXTENSION_ALPN) {
-      const found = parseAlpn(content);
-      if (found === undefined) return refused('malformed');
-      alpn = found;
-    }
+    if (type !== EXTENSION_SERVER_NAME) continue;
+    serverName = parseServerName(content);
+    if (serverName === undefined) return refused('bad-server-name');
   }
-  return { kind: 'found', serverName, alpn };
+  return { kind: 'found', serverName };
 }
 
 /** RFC 6066 §3, of which only one form exists in practice: a list of exactly one host name. */
@@ -136,19 +127,6 @@ function parseServerName(content: Reader): string | undefined {
   const name = list.vector(2).latin1();
   if (content.overran() || !content.atEnd() || list.overran() || !list.atEnd()) return undefined;
   return type === NAME_TYPE_HOST && SERVER_NAME.test(name) ? name : undefined;
-}
-
-/** RFC 7301 §3.1. */
-function parseAlpn(content: Reader): readonly string[] | undefined {
-  const list = content.vector(2);
-  if (content.overran() || !content.atEnd() || list.atEnd()) return undefined;
-  const protocols: string[] = [];
-  while (!list.atEnd()) {
-    const protocol = list.vector(1);
-    if (list.overran() || protocol.length === 0) return undefined;
-    protocols.push(protocol.latin1());
-  }
-  return protocols;
 }
 
 /** Reads forward over one container, without copying it; after an overrun every read is empty. */

@@ -24,7 +24,7 @@ export function uint8(value: number): Buffer {
 export function uint16(value: number): Buffer {
   return Buffer.of(value >> 8, value & 0xff);
 }
-export function uint24(value: number): Buffer {
+function uint24(value: number): Buffer {
   return Buffer.of(value >> 16, (value >> 8) & 0xff, value & 0xff);
 }
 export function vector8(...parts: readonly Uint8Array[]): Buffer {
@@ -45,9 +45,6 @@ export function hostName(name: string): Buffer {
 export function serverName(name: string): Buffer {
   return extension(0, vector16(hostName(name)));
 }
-export function alpn(...protocols: readonly string[]): Buffer {
-  return extension(16, vector16(...protocols.map(name => vector8(Buffer.from(name, 'latin1')))));
-}
 
 export interface HandmadeHello {
   readonly sessionId?: Buffer;
@@ -67,7 +64,7 @@ export function handshake(hello: HandmadeHello = {}): Buffer {
     hello.sessionId ?? vector8(Buffer.alloc(32, 1)),
     hello.cipherSuites ?? vector16(uint16(0x1301)),
     hello.compression ?? vector8(uint8(0)),
-    hello.extensions ?? vector16(serverName('a.example'), alpn('h2')),
+    hello.extensions ?? vector16(serverName('a.example')),
   ]);
   return Buffer.concat([uint8(1), uint24(body.length), body]);
 }

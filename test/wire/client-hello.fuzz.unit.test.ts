@@ -48,7 +48,6 @@ describe('readClientHello, on any bytes,', () => {
         expect(readClientHello(records(...cut(message, count)))).to.deep.equal({
           kind: 'found',
           serverName: text,
-          alpn: [],
         });
       }),
       { numRuns: 500 },
