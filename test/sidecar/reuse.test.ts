@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { expect } from 'chai';
 import { listen } from '../../src/runtime/listen.ts';
 import { APPLICATION_REUSE_MS } from '../../src/sidecar/limits.ts';
@@ -10,7 +11,7 @@ import {
   testEndpoint,
 } from '../support/data-plane.ts';
 import { call } from '../support/http-client.ts';
-import { httpPair, startPair } from './pair.ts';
+import { bytePair, httpPair, startPair } from './pair.ts';
 
 describe('a stream of the tunnel', () => {
   let mesh: TestMesh;
@@ -37,6 +38,40 @@ describe('a stream of the tunnel', () => {
     });
     for (let i = 0; i < 5; i++)
       expect((await call(web.outboundHttp, { host })).status).to.equal(200);
+  });
+
+  describe('whose application says more than it was asked for', () => {
+    const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
+    const MORE = 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil';
+    let sockets: Socket[];
+    const start = (answer: string): ReturnType<typeof bytePair> => {
+      sockets = [];
+      return bytePair(mesh, 'http', socket => {
+        sockets.push(socket);
+        socket.on('error', () => undefined);
+        socket.on('data', () => socket.write(answer));
+      });
+    };
+
+    it('shows none of it to the next caller, when it comes with the answer', async () => {
+      const { host, web } = await start(OK + MORE);
+      for (let i = 0; i < 3; i++)
+        expect((await call(web.outboundHttp, { host })).body.toString()).to.equal('ok');
+      expect(sockets).to.have.lengthOf(3);
+    });
+
+    it('shows none of it to the next caller, when it comes after the answer', async () => {
+      const { host, web } = await start(OK);
+      const ask = async () => (await call(web.outboundHttp, { host })).body.toString();
+      expect([await ask(), await ask()]).to.deep.equal(['ok', 'ok']);
+      expect(sockets, 'one connection as long as it is honest').to.have.lengthOf(1);
+      const [first] = sockets as [Socket];
+      const closed = new Promise(resolve => first.once('close', resolve));
+      first.write(MORE);
+      await closed;
+      expect(await ask()).to.equal('ok');
+      expect(sockets).to.have.lengthOf(2);
+    });
   });
 
   it('does not mix up calls that are in flight together', async () => {

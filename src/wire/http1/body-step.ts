@@ -25,8 +25,6 @@ export type BodyRefusal =
   | 'trailer-too-large'
   /** Content-Length, Transfer-Encoding, Host or Connection as a trailer. */
   | 'bad-trailer'
-  | FieldRefusal
-  /** Bytes behind a response when nothing else was asked for. */
-  | 'bytes-after-response';
+  | FieldRefusal;
 
 export const MORE: BodyStep = { kind: 'more' };

@@ -24,14 +24,6 @@ export function bodyReader(framing: Framing): BodyReader {
   }
 }
 
-/**
- * For the response to the only request on its connection. A byte behind it is refused, also when it
- * comes later: taken for the next answer it would reach another caller.
- */
-export function responseBodyReader(framing: Framing): BodyReader {
-  return new OnlyResponseReader(bodyReader(framing));
-}
-
 class LengthReader implements BodyReader {
   #left: number;
 
@@ -57,24 +49,5 @@ class UntilCloseReader implements BodyReader {
 
   next(_bytes: Uint8Array, start: number, end: number): BodyStep {
     return start === end ? MORE : { kind: 'data', start, end };
-  }
-}
-
-class OnlyResponseReader implements BodyReader {
-  readonly #body: BodyReader;
-
-  constructor(body: BodyReader) {
-    this.#body = body;
-  }
-
-  get whole(): boolean {
-    return this.#body.whole;
-  }
-
-  next(bytes: Uint8Array, start: number, end: number): BodyStep {
-    const step = this.#body.next(bytes, start, end);
-    return step.kind === 'done' && step.next < end
-      ? { kind: 'refused', reason: 'bytes-after-response' }
-      : step;
   }
 }

@@ -2,7 +2,7 @@
 
 import { expect } from 'chai';
 import { it } from 'mocha';
-import { bodyReader, responseBodyReader } from '../../../src/wire/http1/body.ts';
+import { bodyReader } from '../../../src/wire/http1/body.ts';
 import type { BodyReader, BodyRefusal, BodyStep } from '../../../src/wire/http1/body-step.ts';
 import { FIELDS_MAX, HEAD_BYTES_MAX } from '../../../src/wire/http1/limits.ts';
 import {
@@ -164,5 +164,5 @@ export function readResponse(text: string, asked = GET): ReadBody {
   const parsed = parseResponse(text, asked);
   if (parsed.kind === 'incomplete') return { end: 'more', content: '', left: '' };
   if (parsed.kind === 'refused') return { end: parsed.reason, content: '', left: '' };
-  return readBody(responseBodyReader(parsed.head.framing), [text.slice(parsed.next)]);
+  return readBody(bodyReader(parsed.head.framing), [text.slice(parsed.next)]);
 }
