@@ -8,37 +8,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { accepting, ProcessSet, type ProcessSpec } from '../src/cli/demo/processes.ts';
-import { type Fleet, findSidecar, readFleet } from '../src/cli/fleet.ts';
+import { findSidecar, readFleet } from '../src/cli/fleet.ts';
 import type { SocketAddress } from '../src/mesh/address.ts';
 import { parseServiceHost } from '../src/mesh/service.ts';
 import { formatSni } from '../src/wire/sni.ts';
 import { relocate } from '../test/support/relocate.ts';
-import { choosePlacement, type Placement } from './placement.ts';
-import { makePeerCredentials, type PeerCredentials } from './systems/certificates.ts';
+import { choosePlacement } from './placement.ts';
+import { makePeerCredentials } from './systems/certificates.ts';
 import { CALLEE, CALLEE_HOST } from './systems/isthmus.ts';
 import { BACKEND_BODIES, nginxArgs, nginxBackend, nginxEndpoint } from './systems/nginx.ts';
+import type { Bed } from './systems/system.ts';
 import { howToInstall, nginxStreamModule } from './tools.ts';
-
-export interface Bed {
-  readonly dir: string;
-  readonly placement: Placement;
-  /** The application behind every system. */
-  readonly backend: SocketAddress;
-  /** Where a gateway under test sends what it splices: nothing listens until a load generator does. */
-  readonly endpoint: SocketAddress;
-  /** The server name that every gateway routes by. */
-  readonly serverName: string;
-  readonly peerCredentials: PeerCredentials;
-  readonly fleet: Fleet;
-  readonly stateDir: (name: string) => string;
-  /** On the system's CPU; resolves with its process ID once it is ready. */
-  startSystem(spec: ProcessSpec): Promise<number>;
-  /** For as long as the work takes, a server at `endpoint` answers each ClientHello and closes. */
-  withEndpoint<T>(work: () => Promise<T>): Promise<T>;
-  /** Of every process that runs. */
-  processIds(): readonly number[];
-  close(): Promise<void>;
-}
 
 const CONFIG_DIR = fileURLToPath(new URL('../../clusters', import.meta.url));
 

@@ -5,11 +5,10 @@
 
 import { messageOf } from '../src/mesh/errors.ts';
 import { type Cost, costOf, cpuPer } from './accounting.ts';
-import type { Bed } from './bed.ts';
 import { type Figures, medianFigures } from './figures.ts';
 import type { LoadOutcome } from './load/outcome.ts';
 import { DIRECT, OURS, type RatioRule, type Result, withAdded } from './results.ts';
-import type { RunningSystem } from './systems/system.ts';
+import type { Bed, RunningSystem } from './systems/system.ts';
 
 export interface Pace {
   readonly rounds: number;

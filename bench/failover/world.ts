@@ -19,7 +19,7 @@ import { findFreeAddress } from '../../src/runtime/listen.ts';
 import { relocate } from '../../test/support/relocate.ts';
 
 export const SERVICE_HOST = 'checkout.shop.svc.clusterset.local';
-export const CALLER = 'east/web';
+const CALLER = 'east/web';
 const CLUSTERS = fileURLToPath(new URL('../../../clusters', import.meta.url));
 
 export interface World {

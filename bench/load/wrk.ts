@@ -5,7 +5,7 @@
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Bed } from '../bed.ts';
+import type { Bed } from '../systems/system.ts';
 import { runTool } from '../tools.ts';
 import { failureOf, type LoadOutcome } from './outcome.ts';
 import { formatUrl, type HttpTarget } from './target.ts';

@@ -53,7 +53,7 @@ export function cpuColumns(roles: readonly string[], unit = 'Request'): Column[]
   }));
 }
 
-export const MEMORY: readonly Column[] = [
+const MEMORY: readonly Column[] = [
   { heading: 'RSS MB', figure: 'rssMb', digits: 1 },
   { heading: 'anon MB', figure: 'anonMb', digits: 1 },
 ];

@@ -15,9 +15,8 @@ import {
   issueLeaf,
   signerOf,
 } from '../../src/trust-federation/x509/certificate.ts';
-import type { Bed } from '../bed.ts';
 import { OURS } from '../results.ts';
-import type { RunningSystem } from './system.ts';
+import type { Bed, RunningSystem } from './system.ts';
 
 const SVID_TTL_MS = 3_600_000;
 

@@ -20,11 +20,10 @@ import { parseNamespace, parseServiceAccount } from '../../src/mesh/names.ts';
 import { workloadId } from '../../src/mesh/spiffe-id.ts';
 import { saveRoots } from '../../src/trust-federation/authority/root-file.ts';
 import { IDENTITY_FILE, saveSvid } from '../../src/trust-federation/identity/svid.ts';
-import type { Bed } from '../bed.ts';
 import { OURS } from '../results.ts';
 import { startAuthority, svidsBeside } from './authority.ts';
 import type { TlsFiles } from './certificates.ts';
-import type { RunningSystem, System, Topology } from './system.ts';
+import type { Bed, RunningSystem, System, Topology } from './system.ts';
 
 /** Whose application is the backend, and by which name it is called. */
 export const CALLEE = 'west/payments';

@@ -9,9 +9,8 @@ import { accepting } from '../../src/cli/demo/processes.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import { findFreeAddress } from '../../src/runtime/listen.ts';
 import type { Processes } from '../accounting.ts';
-import type { Bed } from '../bed.ts';
 import type { PeerTls } from './certificates.ts';
-import type { RunningSystem, System, Topology } from './system.ts';
+import type { Bed, RunningSystem, System, Topology } from './system.ts';
 
 /** HTTP/1.1 in, mTLS out, to one address and by one server name. */
 export interface OutboundJob {

@@ -1,16 +1,40 @@
-/** What is measured: a set of proxies that stand between a caller and the backend. */
+/** What is measured: a set of proxies that stand between a caller and the backend, and what it is given. */
 
+import type { ProcessSpec } from '../../src/cli/demo/processes.ts';
+import type { Fleet } from '../../src/cli/fleet.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import type { TrustDomain } from '../../src/mesh/spiffe-id.ts';
 import type { Processes } from '../accounting.ts';
-import type { Bed } from '../bed.ts';
-import type { TlsFiles } from './certificates.ts';
+import type { Placement } from '../placement.ts';
+import type { PeerCredentials, TlsFiles } from './certificates.ts';
 
 /**
  * chain: outbound sidecar, gateway, inbound sidecar. hop: the two sidecars without a gateway.
  * gateway: the gateway alone. inbound: the inbound sidecar alone. authority: an agent alone.
  */
 export type Topology = 'chain' | 'hop' | 'gateway' | 'inbound' | 'authority';
+
+/** Where systems run, beside each other. */
+export interface Bed {
+  readonly dir: string;
+  readonly placement: Placement;
+  /** The application behind every system. */
+  readonly backend: SocketAddress;
+  /** Where a gateway under test sends what it splices: nothing listens until a load generator does. */
+  readonly endpoint: SocketAddress;
+  /** The server name that every gateway routes by. */
+  readonly serverName: string;
+  readonly peerCredentials: PeerCredentials;
+  readonly fleet: Fleet;
+  readonly stateDir: (name: string) => string;
+  /** On the system's CPU; resolves with its process ID once it is ready. */
+  startSystem(spec: ProcessSpec): Promise<number>;
+  /** For as long as the work takes, a server at `endpoint` answers each ClientHello and closes. */
+  withEndpoint<T>(work: () => Promise<T>): Promise<T>;
+  /** Of every process that runs. */
+  processIds(): readonly number[];
+  close(): Promise<void>;
+}
 
 export interface RunningSystem {
   readonly name: string;

@@ -11,7 +11,7 @@ import { formatAddress, type SocketAddress } from '../../src/mesh/address.ts';
 import { findFreeAddress } from '../../src/runtime/listen.ts';
 import { relocate } from '../../test/support/relocate.ts';
 
-export const CLUSTERS = ['east', 'west', 'eu'] as const;
+const CLUSTERS = ['east', 'west', 'eu'] as const;
 export const SVID_TTL = '20s';
 const DEMO_CLUSTERS = fileURLToPath(new URL('../../../clusters', import.meta.url));
 const STREAM_PORT = { port: 9000, protocol: 'tcp' };

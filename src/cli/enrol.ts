@@ -19,7 +19,7 @@ export interface Enrolment {
   readonly stateDir: string;
 }
 
-export const JOIN_TOKEN_TTL_MS = 10 * 60_000;
+const JOIN_TOKEN_TTL_MS = 10 * 60_000;
 
 /** Throws FILE_UNREADABLE before the agent's first start, which makes its root. */
 export async function enrolProxy({ id, agentStateDir, stateDir }: Enrolment): Promise<void> {

@@ -252,7 +252,7 @@ const STATE_STYLE: Record<State['kind'], Style> = {
   down: 'red',
 };
 
-export function formatState(state: State, nowMs: number): string {
+function formatState(state: State, nowMs: number): string {
   const text =
     state.kind === 'current'
       ? 'current'

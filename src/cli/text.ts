@@ -4,7 +4,7 @@ const COLOURS = { red: 31, green: 32, yellow: 33, cyan: 36, bold: 1, dim: 2 } as
 export type Style = keyof typeof COLOURS;
 
 /** Honours NO_COLOR (https://no-color.org) and FORCE_COLOR. */
-export function colourful(stream: NodeJS.WriteStream = process.stdout): boolean {
+function colourful(stream: NodeJS.WriteStream = process.stdout): boolean {
   if (process.env['NO_COLOR']) return false;
   if (process.env['FORCE_COLOR']) return true;
   return stream.isTTY;

@@ -101,7 +101,7 @@ export function ownBundleIn({ trustDomain, bundles }: DescribeMaterialResponse):
   return parseBundleDocument(own.document, parseTrustDomain(trustDomain));
 }
 
-export function factsOf(answer: DescribeMaterialResponse): ClusterTrust {
+function factsOf(answer: DescribeMaterialResponse): ClusterTrust {
   const factsOfChain = (chain: readonly Buffer[]): CertificateFacts[] =>
     chain.map(der => certificateFacts(parseCertificate(der)));
   return {

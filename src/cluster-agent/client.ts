@@ -41,7 +41,7 @@ import { Received } from './link/received.ts';
 import { Reporter } from './link/reporter.ts';
 import type { ServiceLoad } from './proxies/proxy-reports.ts';
 
-export { createJoinToken, type JoinTokenOptions } from './attestation/join-tokens.ts';
+export { createJoinToken } from './attestation/join-tokens.ts';
 export type { ServiceLoad } from './proxies/proxy-reports.ts';
 
 export interface AgentLinkOptions {

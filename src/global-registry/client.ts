@@ -28,7 +28,7 @@ import {
 } from '../wire/registry-records.ts';
 import { UpdateReader } from '../wire/registry-updates.ts';
 
-export { type Joining, joinClusterSet, renewMembership } from './join-client.ts';
+export { joinClusterSet, renewMembership } from './join-client.ts';
 
 export interface RegistryClientOptions {
   /** At least one; tried in this order. */

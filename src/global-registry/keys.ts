@@ -23,7 +23,7 @@ import { type RecordId, tableKey } from '../wire/registry-records.ts';
 
 export const KEY_PREFIX = '/isthmus/v1/';
 export const EPOCH_KEY = `${KEY_PREFIX}epoch`;
-export const AUDIT_PREFIX = `${KEY_PREFIX}audit/`;
+const AUDIT_PREFIX = `${KEY_PREFIX}audit/`;
 const TOKENS_PREFIX = `${KEY_PREFIX}tokens/`;
 
 export type PrivateTable = 'domains' | 'rivals' | 'audit' | 'epoch';

@@ -13,7 +13,7 @@ import type { ClusterName } from './names.ts';
 import type { Endpoint } from './service.ts';
 
 /** Of capacity. */
-export const SPILL_ABOVE_PERCENT = 80;
+const SPILL_ABOVE_PERCENT = 80;
 const RETURN_BELOW_PERCENT = 50;
 /** What the others may be at for one more step, and above which they are relieved. */
 const ROOM_BELOW_PERCENT = 70;

@@ -4,7 +4,7 @@
  */
 
 /** What is told is a multiple of this, and changes by at least as much. */
-export const LOAD_STEP = 10;
+const LOAD_STEP = 10;
 /** On the wire a byte. */
 export const LOAD_MAX = 250;
 /** Between two changes of what is told of one endpoint. */

@@ -12,7 +12,3 @@ export function localityPriority(from: Locality, to: Locality): number {
   if (from.region === '' || from.region !== to.region) return 2;
   return from.zone !== '' && from.zone === to.zone ? 0 : 1;
 }
-
-export function formatLocality(locality: Locality): string {
-  return locality.zone === '' ? locality.region : `${locality.region}/${locality.zone}`;
-}

@@ -145,7 +145,7 @@ export function rememberRevocations(
   return { bundles, revocations };
 }
 
-export function isRevoked({ revocations }: TrustMemory, cluster: ClusterName): boolean {
+function isRevoked({ revocations }: TrustMemory, cluster: ClusterName): boolean {
   return revocations.get(cluster)?.revoked === true;
 }
 

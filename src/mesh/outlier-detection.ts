@@ -14,13 +14,13 @@
 
 /** From a failure to the first trial; each trial that fails doubles it. */
 export const TRIAL_FIRST_MS = 1_000;
-export const TRIAL_MAX_MS = 10_000;
+const TRIAL_MAX_MS = 10_000;
 /** In service for less than this is no recovery but flapping. */
 export const FLAP_MS = 30_000;
 const FLAP_OUT_MAX_MS = 300_000;
 /** Envoy's base_ejection_time and max_ejection_time. */
 export const EJECTION_FIRST_MS = 30_000;
-export const EJECTION_MAX_MS = 300_000;
+const EJECTION_MAX_MS = 300_000;
 /** Callers that failed together come back spread over this share of the time. */
 const JITTER = 0.2;
 /** From being let back to the full share. */

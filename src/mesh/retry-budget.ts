@@ -7,8 +7,8 @@
  */
 
 /** Of the calls in the window. */
-export const RETRY_SHARE = 0.2;
-export const RETRIES_PER_SECOND = 10;
+const RETRY_SHARE = 0.2;
+const RETRIES_PER_SECOND = 10;
 const WINDOW_SECONDS = 10;
 
 export class RetryBudget {

@@ -12,9 +12,9 @@ export type TrustDomain = Branded<string, 'TrustDomain'>;
 export type SpiffeId = Branded<string, 'SpiffeId'>;
 
 /** SPIFFE-ID §2.3: implementations support at least 2048 bytes and must not make longer ones. */
-export const SPIFFE_ID_BYTES_MAX = 2048;
+const SPIFFE_ID_BYTES_MAX = 2048;
 /** SPIFFE-ID §2.1. */
-export const TRUST_DOMAIN_BYTES_MAX = 255;
+const TRUST_DOMAIN_BYTES_MAX = 255;
 
 const TRUST_DOMAIN = /^[a-z0-9._-]+$/;
 const PATH_SEGMENT = /^[a-zA-Z0-9._-]+$/;

@@ -21,19 +21,22 @@ const PROBLEMS_MAX = 50;
 
 /** Throws CONFIG_UNREADABLE or CONFIG_INVALID. */
 export function loadConfig<S extends Schema>(file: string, schema: S): v.InferOutput<S> {
-  let text: string;
+  return parseConfig(readConfig(file), file, schema);
+}
+
+/** Throws CONFIG_UNREADABLE. */
+export function readConfig(file: string): string {
   try {
     const { size } = statSync(file);
     if (size > CONFIG_BYTES_MAX) {
       throw new Error(`is ${size} bytes long; the limit is ${CONFIG_BYTES_MAX}`);
     }
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (cause) {
     throw new MeshError('CONFIG_UNREADABLE', `config file "${file}": ${messageOf(cause)}`, {
       cause,
     });
   }
-  return parseConfig(text, file, schema);
 }
 
 type Schema = v.BaseSchema<unknown, unknown, v.BaseIssue<unknown>>;

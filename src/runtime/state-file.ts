@@ -30,7 +30,7 @@ export async function ensurePrivateDir(dir: string): Promise<void> {
 }
 
 /** Throws FILE_PERMISSIONS when group or others have any right on the path. */
-export async function requirePrivate(path: string): Promise<void> {
+async function requirePrivate(path: string): Promise<void> {
   const { mode } = await stat(path);
   if ((mode & 0o077) === 0) return;
   const found = (mode & 0o777).toString(8).padStart(4, '0');

@@ -18,7 +18,7 @@ export const BUNDLE_BYTES_MAX = 1_048_576;
 export const BUNDLE_AUTHORITIES_MAX = 32;
 /** Revoked identities of one trust domain; each handshake looks through them. */
 export const BUNDLE_REVOKED_MAX = 500;
-export const JWT_KEY_ID_BYTES_MAX = 128;
+const JWT_KEY_ID_BYTES_MAX = 128;
 /** SPIFFE Trust Domain and Bundle §4.1.2: what a reader assumes without a hint. */
 const REFRESH_HINT_SECONDS_DEFAULT = 300;
 

@@ -16,7 +16,7 @@ import * as pb from './generated/isthmus/trust/v1/trust.ts';
 /** A reader who missed more changes of roots has to be told by an operator whom to trust. */
 export const PREDECESSORS_MAX = 8;
 /** Of one statement: the member's, and one for each root the cluster holds. */
-export const SIGNATURES_MAX = 16;
+const SIGNATURES_MAX = 16;
 const CHAIN_CERTIFICATES_MAX = 5;
 
 export function formatSigned({ statement, signatures }: SignedStatement): Uint8Array {

@@ -19,12 +19,16 @@ export interface Import {
   readonly specifier: string;
   /** `type`: erased by the compiler. `dynamic`: `import()`, loaded when reached. */
   readonly kind: 'static' | 'type' | 'dynamic';
+  /** What it takes from there; undefined: all there is. */
+  readonly names: readonly string[] | undefined;
 }
 
 export interface ParsedFile {
   readonly path: string;
   readonly imports: readonly Import[];
   readonly hasDefaultExport: boolean;
+  /** Constants, functions and classes, and whatever is passed on from another file. */
+  readonly exports: readonly string[];
   /** Every name used as a value or a type, and every dotted one (`Math.random`). */
   readonly names: ReadonlySet<string>;
 }
@@ -40,17 +44,19 @@ export function readSources(dir: string): SourceFile[] {
 export function parseFile(file: SourceFile): ParsedFile {
   const imports: Import[] = [];
   const names = new Set<string>();
+  const exports: string[] = [];
   let hasDefaultExport = false;
   const visit = (node: ts.Node): void => {
     const found = importOf(node);
     if (found !== undefined) imports.push(found);
     if (isDefaultExport(node)) hasDefaultExport = true;
-    if (ts.isIdentifier(node) && !isPropertyName(node)) names.add(node.text);
+    exports.push(...exportsOf(node));
+    if (ts.isIdentifier(node) && !isPropertyName(node) && !isDeclared(node)) names.add(node.text);
     if (ts.isPropertyAccessExpression(node)) names.add(node.getText());
     ts.forEachChild(node, visit);
   };
   visit(ts.createSourceFile(file.path, file.text, ts.ScriptTarget.Latest, true));
-  return { path: file.path, imports, hasDefaultExport, names };
+  return { path: file.path, imports, hasDefaultExport, exports, names };
 }
 
 /** The repository path a relative import leads to; undefined for packages and Node's own modules. */
@@ -59,7 +65,7 @@ export function resolveImport(from: string, specifier: string): string | undefin
 }
 
 /** `@grpc/grpc-js` for `@grpc/grpc-js/build/x`, `node-forge` for `node-forge/lib/asn1`. */
-export function packageOf(specifier: string): string {
+function packageOf(specifier: string): string {
   return specifier
     .split('/')
     .slice(0, specifier.startsWith('@') ? 2 : 1)
@@ -91,22 +97,52 @@ export function packagesLoadedBy(
 function importOf(node: ts.Node): Import | undefined {
   if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
     const erased = node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
-    return { specifier: node.moduleSpecifier.text, kind: erased ? 'type' : 'static' };
+    const bindings = node.importClause?.namedBindings;
+    const names =
+      bindings !== undefined && ts.isNamedImports(bindings)
+        ? namesIn(bindings.elements)
+        : undefined;
+    return { specifier: node.moduleSpecifier.text, kind: erased ? 'type' : 'static', names };
   }
   if (
     ts.isExportDeclaration(node) &&
     node.moduleSpecifier !== undefined &&
     ts.isStringLiteral(node.moduleSpecifier)
   ) {
-    return { specifier: node.moduleSpecifier.text, kind: node.isTypeOnly ? 'type' : 'static' };
+    const { exportClause: clause, isTypeOnly } = node;
+    const names =
+      clause !== undefined && ts.isNamedExports(clause) ? namesIn(clause.elements) : undefined;
+    return { specifier: node.moduleSpecifier.text, kind: isTypeOnly ? 'type' : 'static', names };
   }
   if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
     const target = node.arguments[0];
     // A computed target could be anything, which no rule allows.
     const specifier = target !== undefined && ts.isStringLiteralLike(target) ? target.text : '?';
-    return { specifier, kind: 'dynamic' };
+    return { specifier, kind: 'dynamic', names: undefined };
   }
   return undefined;
+}
+
+/** By the names they have where they come from. */
+function namesIn(elements: ts.NodeArray<ts.ImportSpecifier | ts.ExportSpecifier>): string[] {
+  return elements.map(({ name, propertyName }) => (propertyName ?? name).text);
+}
+
+function exportsOf(node: ts.Node): string[] {
+  if (ts.isExportDeclaration(node) && node.exportClause !== undefined) {
+    return ts.isNamedExports(node.exportClause)
+      ? node.exportClause.elements.map(({ name }) => name.text)
+      : [];
+  }
+  const modifiers = ts.canHaveModifiers(node) ? (ts.getModifiers(node) ?? []) : [];
+  if (!modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) return [];
+  if (ts.isVariableStatement(node)) {
+    return node.declarationList.declarations.flatMap(({ name }) =>
+      ts.isIdentifier(name) ? [name.text] : [],
+    );
+  }
+  const isNamed = ts.isFunctionDeclaration(node) || ts.isClassDeclaration(node);
+  return isNamed && node.name !== undefined ? [node.name.text] : [];
 }
 
 function isDefaultExport(node: ts.Node): boolean {
@@ -114,6 +150,16 @@ function isDefaultExport(node: ts.Node): boolean {
   if (ts.isExportSpecifier(node)) return node.name.text === 'default';
   const modifiers = ts.canHaveModifiers(node) ? (ts.getModifiers(node) ?? []) : [];
   return modifiers.some(modifier => modifier.kind === ts.SyntaxKind.DefaultKeyword);
+}
+
+function isDeclared(node: ts.Identifier): boolean {
+  const { parent } = node;
+  return (
+    (ts.isVariableDeclaration(parent) ||
+      ts.isFunctionDeclaration(parent) ||
+      ts.isClassDeclaration(parent)) &&
+    parent.name === node
+  );
 }
 
 function isPropertyName(node: ts.Identifier): boolean {

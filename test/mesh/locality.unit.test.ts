@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { formatLocality, localityPriority } from '../../src/mesh/locality.ts';
+import { localityPriority } from '../../src/mesh/locality.ts';
 
 describe('the priority of a locality', () => {
   const here = { region: 'us-east', zone: 'us-east-1' };
@@ -35,9 +35,4 @@ describe('the priority of a locality', () => {
       expect(localityPriority(to, from)).to.equal(priority);
     });
   }
-
-  it('reads as region/zone, or as the region alone', () => {
-    expect(formatLocality(here)).to.equal('us-east/us-east-1');
-    expect(formatLocality({ region: 'eu', zone: '' })).to.equal('eu');
-  });
 });

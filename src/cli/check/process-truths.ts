@@ -6,7 +6,7 @@
 import { NO_ANSWER } from '../admin-client.ts';
 import { formatDuration } from '../text.ts';
 import type { Facts } from './facts.ts';
-import type { Finding } from './truths.ts';
+import type { Finding } from './finding.ts';
 
 /** Beyond it, certificates of one process may not be valid yet for another. */
 const CLOCKS_APART_MS_MAX = 20_000;

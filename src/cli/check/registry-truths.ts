@@ -6,7 +6,7 @@
 import type { StaleReason } from '../../mesh/cluster.ts';
 import { formatDuration } from '../text.ts';
 import type { AgentFact, Facts } from './facts.ts';
-import type { Finding } from './truths.ts';
+import type { Finding } from './finding.ts';
 
 /** Another agent claims to be the same cluster. */
 const RIVAL_NOTICE = 'rival-instance';

@@ -7,6 +7,7 @@
  */
 
 import type { AgentFact, Facts, KnownCluster } from './facts.ts';
+import type { Finding } from './finding.ts';
 import {
   clocksAgree,
   gatewaysAnswer,
@@ -17,15 +18,6 @@ import {
   versionsCompatible,
 } from './process-truths.ts';
 import { clustersFresh, leasesHeld, registryReachable } from './registry-truths.ts';
-
-export interface Finding {
-  /** Which process or cluster. */
-  readonly subject: string;
-  readonly cause: string;
-  readonly next: string;
-  /** It should be otherwise, but the truth holds. */
-  readonly warning?: true;
-}
 
 export interface Truth {
   readonly name: string;

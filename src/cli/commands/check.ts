@@ -2,7 +2,8 @@
 
 import type { Command } from 'commander';
 import { gatherFacts } from '../check/facts.ts';
-import { absentClusters, type Finding, judge, type Truth } from '../check/truths.ts';
+import type { Finding } from '../check/finding.ts';
+import { absentClusters, judge, type Truth } from '../check/truths.ts';
 import { readFleet } from '../fleet.ts';
 import { formatNotRunning } from '../not-running.ts';
 import { configDirOption, FOUND_WRONG, outputOption } from '../options.ts';

@@ -70,7 +70,7 @@ export function addTokenCommand(program: Command): void {
     });
 }
 
-export function formatTokens(tokens: readonly JoinTokenState[], nowMs: number): string {
+function formatTokens(tokens: readonly JoinTokenState[], nowMs: number): string {
   if (tokens.length === 0) return 'no join tokens';
   const rows = tokens.map(({ id, cluster, by, createdMs, ...rest }) => [
     id,

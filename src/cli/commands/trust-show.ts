@@ -80,7 +80,7 @@ export function formatTrust(
   ].join('\n');
 }
 
-export function formatProblems(problems: readonly TrustProblem[], clusters: number): string {
+function formatProblems(problems: readonly TrustProblem[], clusters: number): string {
   if (problems.length === 0) return `${style('ok', 'green')}: trust of ${clusters} clusters\n`;
   const rows = problems.map(({ cluster, kind, message }) => [
     cluster,

@@ -12,11 +12,11 @@ import { DEFAULT_OVERPROVISIONING, DEFAULT_POLICY } from '../../mesh/upstream.ts
 import {
   clusterName,
   duration,
-  loadConfig,
   namespace,
   object,
   parseConfig,
   percent,
+  readConfig,
   serviceName,
 } from '../../runtime/config.ts';
 import { FAILOVER_GROUPS_MAX } from '../limits.ts';
@@ -104,10 +104,10 @@ type Policies = readonly (readonly [ServiceKey, ServicePolicy])[];
 
 /** Throws CONFIG_UNREADABLE, or CONFIG_INVALID with every problem. */
 export function loadPoliciesFile(file: string): Policies {
-  return loadConfig(file, policiesFile).policies.map(toPolicy);
+  return parsePoliciesFile(readConfig(file), file);
 }
 
-/** The same for a text already read; `file` labels the problems. */
+/** `file` labels the problems. Throws CONFIG_INVALID. */
 export function parsePoliciesFile(text: string, file: string): Policies {
   return parseConfig(text, file, policiesFile).policies.map(toPolicy);
 }

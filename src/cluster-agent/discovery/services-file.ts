@@ -14,11 +14,11 @@ import { type TrustDomain, workloadId } from '../../mesh/spiffe-id.ts';
 import {
   address,
   clusterName,
-  loadConfig,
   namespace,
   object,
   parseConfig,
   port,
+  readConfig,
   serviceAccount,
   serviceName,
   workloadName,
@@ -82,22 +82,16 @@ const servicesFile = object({
 
 /** Throws CONFIG_UNREADABLE, or CONFIG_INVALID with every problem. */
 export function loadServicesFile(file: string, owner: ServicesOwner): LocalService[] {
-  return toServices(loadConfig(file, servicesFile), owner);
+  return parseServicesFile(readConfig(file), file, owner);
 }
 
-/** The same for a text already read; `file` labels the problems. */
+/** `file` labels the problems. Throws CONFIG_INVALID. */
 export function parseServicesFile(
   text: string,
   file: string,
   owner: ServicesOwner,
 ): LocalService[] {
-  return toServices(parseConfig(text, file, servicesFile), owner);
-}
-
-function toServices(
-  { services }: v.InferOutput<typeof servicesFile>,
-  owner: ServicesOwner,
-): LocalService[] {
+  const { services } = parseConfig(text, file, servicesFile);
   return services.map(entry => ({
     namespace: entry.namespace,
     name: entry.name,

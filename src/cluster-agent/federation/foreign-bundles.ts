@@ -193,7 +193,7 @@ export class ForeignBundles {
  * SPIFFE Trust Domain and Bundle §4.1.1: a sequence never goes back, and one number means one bundle. A
  * source that does not number its bundles (which reads as 0) cannot be held to that. Throws PROTOCOL_VIOLATION.
  */
-export function requireSuccessor(held: TrustBundle | undefined, offered: TrustBundle): void {
+function requireSuccessor(held: TrustBundle | undefined, offered: TrustBundle): void {
   if (held === undefined || (held.sequence === 0 && offered.sequence === 0)) return;
   const claim = `bundle of "${offered.trustDomain}" with sequence ${offered.sequence}`;
   if (offered.sequence < held.sequence) {

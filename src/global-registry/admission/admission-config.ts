@@ -10,7 +10,7 @@ import type { RegistryRecord } from '../../wire/registry-records.ts';
 import { domainKey, formatKey } from '../keys.ts';
 import type { RegistryTable } from '../table/table.ts';
 import { checkAddress } from './address-rule.ts';
-import type { AdmissionContext } from './admission.ts';
+import type { AdmissionContext } from './admission-context.ts';
 
 /** What the caller is once these records are applied; asking throws while it has said nothing. */
 export function configAfter(

@@ -10,11 +10,9 @@
  * sent, fields of newer versions included.
  */
 
-import type { BundleProofs } from '../../mesh/bundle-succession.ts';
 import { MeshError } from '../../mesh/errors.ts';
 import { type ClusterName, type ServiceKey, serviceKey } from '../../mesh/names.ts';
 import { keyOf } from '../../mesh/service.ts';
-import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type * as pb from '../../wire/generated/isthmus/registry/v1/registry.ts';
 import {
   decodeRecordId,
@@ -28,20 +26,12 @@ import { PUBLISH_BYTES_MAX, PUBLISH_RECORDS_MAX } from '../limits.ts';
 import type { AuditChange } from '../operators/audit.ts';
 import { federationChanges } from '../operators/federation-changes.ts';
 import type { Commit, Put } from '../store/store.ts';
-import type { RegistryTable } from '../table/table.ts';
 import { checkConfig, configAfter, gatewaysIn } from './admission-config.ts';
+import type { AdmissionContext } from './admission-context.ts';
 import { checkSlice } from './admission-slice.ts';
 import { checkBundle } from './bundle-admission.ts';
 import { checkInstance } from './instance-rule.ts';
 import { checkQuotas, type Stored } from './quotas.ts';
-
-export interface AdmissionContext {
-  readonly caller: ClusterName;
-  readonly clusterSet: TrustDomain;
-  readonly table: RegistryTable;
-  readonly ownsLease: (leaseId: string) => boolean;
-  readonly proofs: BundleProofs;
-}
 
 export interface Admitted {
   readonly commit: Commit;

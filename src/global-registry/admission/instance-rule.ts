@@ -31,7 +31,7 @@ export function checkInstance(table: RegistryTable, cluster: ClusterName, claim:
 }
 
 /** The live agent of a cluster. */
-export function holderOf(
+function holderOf(
   table: RegistryTable,
   cluster: ClusterName,
 ): { readonly instance: string; readonly startedMs: number } | undefined {

@@ -25,7 +25,7 @@ interface SnapshotFile {
   readonly state: StateImage;
 }
 
-export class EmbeddedFiles {
+class EmbeddedFiles {
   readonly #dir: string;
   readonly #log: Logger;
   readonly #lock: DirectoryLock;

@@ -15,11 +15,14 @@ import { isMirrored, KEY_PREFIX } from '../keys.ts';
 import { CHECK_GRACE_MS, CHECK_MS_MAX, CHECK_SHARE } from '../limits.ts';
 import type { RegistryMetrics } from '../metrics.ts';
 import type { Index, RegistryStore } from '../store/store.ts';
-import type { TableMirror } from './table-mirror.ts';
+import type { RegistryTable } from './table.ts';
 
 export interface MirrorCheck {
   readonly store: RegistryStore;
-  readonly mirror: TableMirror;
+  /** The copy. */
+  readonly table: RegistryTable;
+  /** Whether the watch has shown the deletion of a key since a revision. */
+  readonly deletedAfter: (key: string, revision: bigint) => boolean;
   readonly log: Logger;
   readonly metrics: RegistryMetrics;
   /** The shortest wait between two comparisons. */
@@ -28,7 +31,7 @@ export interface MirrorCheck {
 
 /** Until aborted. Throws REVISION_COMPACTED when the copy needs mending, STORE_UNAVAILABLE. */
 export async function checkMirror(check: MirrorCheck, signal: AbortSignal): Promise<void> {
-  const { store, mirror, log, metrics, msMin } = check;
+  const { store, log, metrics, msMin } = check;
   const stopping = (): boolean => signal.aborted;
   let waitMs = msMin;
   for (;;) {
@@ -38,11 +41,11 @@ export async function checkMirror(check: MirrorCheck, signal: AbortSignal): Prom
     const index = await store.index(KEY_PREFIX);
     const tookMs = performance.now() - startMs;
     waitMs = Math.min(Math.max(msMin, tookMs * CHECK_SHARE), CHECK_MS_MAX);
-    let wrong = differences(index, mirror);
+    let wrong = differences(index, check);
     if (wrong.length > 0) {
       await sleep(CHECK_GRACE_MS, signal);
       if (stopping()) return;
-      wrong = differences(index, mirror);
+      wrong = differences(index, check);
     }
     if (wrong.length === 0) continue;
     metrics.repairs.inc();
@@ -55,13 +58,12 @@ export async function checkMirror(check: MirrorCheck, signal: AbortSignal): Prom
 }
 
 /** The keys that the copy has older than the index, or has and the index has not. */
-export function differences(index: Index, mirror: TableMirror): string[] {
-  const { table } = mirror;
+function differences(index: Index, { table, deletedAfter }: MirrorCheck): string[] {
   const wrong: string[] = [];
   for (const [key, revision] of index.revisions) {
     const held = table.revisionOf(key) ?? 0n;
     // What is newer than the index, or was deleted after it, is no difference.
-    if (isMirrored(key) && held < revision && !deletedAfter(mirror, key, index.revision)) {
+    if (isMirrored(key) && held < revision && !deletedAfter(key, index.revision)) {
       wrong.push(key);
     }
   }
@@ -70,10 +72,4 @@ export function differences(index: Index, mirror: TableMirror): string[] {
     if (!index.revisions.has(key) && held <= index.revision) wrong.push(key);
   }
   return wrong;
-}
-
-function deletedAfter(mirror: TableMirror, key: string, revision: bigint): boolean {
-  if (mirror.storeId === undefined || mirror.rows.has(key)) return false;
-  const later = mirror.after(mirror.storeId, revision) ?? [];
-  return later.some(({ changes }) => changes.some(({ before }) => before?.entry.key === key));
 }

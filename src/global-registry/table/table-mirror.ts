@@ -165,6 +165,8 @@ export class TableMirror {
     this.#accept(snapshot);
     this.#compare(snapshot);
     this.#setOutage(undefined);
+    const { table } = this;
+    const deletedAfter = this.#deletedAfter.bind(this);
     await supervise(
       [
         {
@@ -177,7 +179,8 @@ export class TableMirror {
         },
         {
           name: 'check',
-          run: stop => checkMirror({ store, mirror: this, log, metrics, msMin: checkMsMin }, stop),
+          run: stop =>
+            checkMirror({ store, table, deletedAfter, log, metrics, msMin: checkMsMin }, stop),
         },
       ],
       signal,
@@ -255,6 +258,12 @@ export class TableMirror {
     this.#history.push({ revision, changes: this.table.apply(mirrored) });
     if (this.#mark !== undefined) this.#setMark({ ...this.#mark, revision });
     this.#count();
+  }
+
+  #deletedAfter(key: string, revision: bigint): boolean {
+    if (this.rows.has(key)) return false;
+    const later = this.#history.after(revision) ?? [];
+    return later.some(({ changes }) => changes.some(({ before }) => before?.entry.key === key));
   }
 
   #count(): void {

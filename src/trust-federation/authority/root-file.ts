@@ -14,7 +14,7 @@ import { certificatesPem, parseCertificatesFile } from '../x509/pem.ts';
 export const TRUST_ROOT_FILE = 'trust-root.pem';
 
 /** SPIFFE's advice where a bundle gives no hint: five minutes. */
-export const REFRESH_HINT_SECONDS = 300;
+const REFRESH_HINT_SECONDS = 300;
 
 export async function saveRoots(path: string, bundle: TrustBundle): Promise<void> {
   await writePrivateFile(path, certificatesPem(bundle.x509Authorities));

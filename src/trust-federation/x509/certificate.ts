@@ -38,7 +38,7 @@ export interface Signer {
   readonly key: KeyObject;
 }
 
-export const ROOT_TTL_MS = 10 * 365 * 86_400_000;
+const ROOT_TTL_MS = 10 * 365 * 86_400_000;
 export const INTERMEDIATE_TTL_MS = 365 * 86_400_000;
 /** Clocks of peers may be this much behind ours. */
 export const BACKDATE_MS = 60_000;

@@ -125,7 +125,7 @@ export class Caller implements StreamHandler {
   }
 }
 
-export const closers: (() => void)[] = [];
+const closers: (() => void)[] = [];
 
 async function listening(server: Server | Http2Server): Promise<number> {
   server.listen(0, '127.0.0.1');
