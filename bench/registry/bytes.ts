@@ -5,7 +5,7 @@ import {
   type WatchResponse,
 } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
 import type { WatchPosition } from '../../src/wire/registry-records.ts';
-import { SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-slices.ts';
+import { SLICE_ENDPOINTS } from '../../src/wire/registry-slices.ts';
 import type { Member } from './member.ts';
 
 export const SERVICE_SIZES = [1, 10, 100, 1_000] as const;
@@ -13,24 +13,21 @@ export const SERVICE_SIZES = [1, 10, 100, 1_000] as const;
 /** By size: bytes of the gRPC messages that bring the change of its last endpoint. */
 export async function bytesPerChange(
   member: Member,
-  from: WatchPosition,
+  { storeId }: WatchPosition,
 ): Promise<Readonly<Record<number, number>>> {
   const found: Record<number, number> = {};
   for (const size of SERVICE_SIZES) {
-    const service = `sized-${size}`;
-    for (let at = 0; at < size; at += SLICE_ENDPOINTS_MAX) {
-      const record = member.slice(
-        service,
-        Math.min(SLICE_ENDPOINTS_MAX, size - at),
-        'before',
-        at / SLICE_ENDPOINTS_MAX,
-      );
-      await member.client.publish({ puts: [record], deletes: [] });
-    }
-    const last = Math.floor((size - 1) / SLICE_ENDPOINTS_MAX);
-    const changed = member.slice(service, size - last * SLICE_ENDPOINTS_MAX, 'after', last);
-    const revision = await member.client.publish({ puts: [changed], deletes: [] });
-    found[size] = await bytesOf(member, from, revision);
+    const slices = Math.ceil(size / SLICE_ENDPOINTS);
+    const sizeOf = (slice: number): number =>
+      slice < slices - 1 ? SLICE_ENDPOINTS : size - slice * SLICE_ENDPOINTS;
+    const put = (slice: number, mark: string): Promise<bigint> => {
+      const record = member.slice(`sized-${size}`, sizeOf(slice), mark, slice);
+      return member.client.publish({ puts: [record], deletes: [] });
+    };
+    let revision = 0n;
+    for (let slice = 0; slice < slices; slice++) revision = await put(slice, 'before');
+    const changed = await put(slices - 1, 'after');
+    found[size] = await bytesOf(member, { storeId, revision }, changed);
   }
   return found;
 }

@@ -40,6 +40,8 @@ export class Watchers {
   async start(): Promise<void> {
     setMaxListeners(0, this.#stop.signal);
     this.#ended = Promise.all(this.#members.map(member => this.#follow(member)));
+    // When a publication fails, the registry is stopped: that is the error, and not what watches say of it.
+    this.#ended.catch(() => undefined);
     while (this.#ready < this.#members.length) await sleep(POLL_MS);
   }
 

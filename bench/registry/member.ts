@@ -23,7 +23,7 @@ import { exactly } from '../../src/trust-federation/peers/authorizer.ts';
 import { meshRpcTls } from '../../src/trust-federation/peers/tls.ts';
 import { RegistryDefinition } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
 import type { RegistryRecord } from '../../src/wire/registry-records.ts';
-import { SLICE_ENDPOINTS_MAX } from '../../src/wire/registry-slices.ts';
+import { SLICE_ENDPOINTS } from '../../src/wire/registry-slices.ts';
 
 const ENDPOINTS_PER_SERVICE = 3;
 const RECORDS_PER_PUBLISH = 100;
@@ -93,7 +93,7 @@ export class Member {
         ports: [{ port: 80, protocol: 'http' }],
         exportTo: 'all',
         endpoints: Array.from({ length: endpoints }, (_, i) => ({
-          workload: parseWorkloadName(`${service}-${slice * SLICE_ENDPOINTS_MAX + i}`),
+          workload: parseWorkloadName(`${service}-${slice * SLICE_ENDPOINTS + i}`),
           cluster: this.cluster,
           spiffeId: requireSpiffeId(
             `spiffe://${this.#trustDomain}/ns/${this.cluster}/sa/${service}`,

@@ -71,8 +71,7 @@ export class Importers {
       0n,
     );
     const endpoints = rows.reduce(
-      (sum, { record }) =>
-        sum + (record.kind === 'export-slice' ? record.slice.endpoints.length : 0),
+      (sum, { record }) => sum + (record.kind === 'export-slice' ? record.slice.endpoints : 0),
       0,
     );
     const importers = [...this.#applied].flatMap(([reader, { position, seenMs }]) => {

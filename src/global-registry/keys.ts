@@ -127,7 +127,7 @@ function singleton(parts: readonly string[]): RecordId | undefined {
 function slice(parts: readonly string[]): RecordId | undefined {
   const [namespace = '', name = '', number = ''] = parts;
   if (parts.length !== 3 || !isDnsLabel(namespace) || !isDnsLabel(name)) return undefined;
-  if (!/^(?:0|[1-9][0-9]{0,2})$/.test(number)) return undefined;
+  if (!/^(?:0|[1-9][0-9]{0,3})$/.test(number)) return undefined;
   return {
     kind: 'export-slice',
     namespace: namespace as Namespace,

@@ -4,8 +4,8 @@
 export const PUBLISH_RECORDS_MAX = 100;
 /** Encoded records of one Publish; LIMIT_EXCEEDED. etcd refuses requests above 1.5 MiB. */
 export const PUBLISH_BYTES_MAX = 1024 * 1024;
-/** Records of one cluster, all kinds; LIMIT_EXCEEDED. */
-export const CLUSTER_RECORDS_MAX = 5_000;
+/** Records of one cluster, all kinds; LIMIT_EXCEEDED. All endpoints in slices of ten, of all services. */
+export const CLUSTER_RECORDS_MAX = 10_000;
 /** Services that one cluster exports; LIMIT_EXCEEDED. */
 export const CLUSTER_SERVICES_MAX = 4_000;
 /** Endpoints that one cluster exports; LIMIT_EXCEEDED. */

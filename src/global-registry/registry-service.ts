@@ -8,9 +8,10 @@ import { isMeshError, MeshError } from '../mesh/errors.ts';
 import type { ClusterName } from '../mesh/names.ts';
 import { memberId, type TrustDomain } from '../mesh/spiffe-id.ts';
 import { RateLimit } from '../runtime/rate-limit.ts';
-import type { RpcHandlers } from '../runtime/rpc-server.ts';
-import type {
-  PublishRequest,
+import type { MessageCodec } from '../runtime/rpc.ts';
+import { type RpcService, rpcService } from '../runtime/rpc-server.ts';
+import {
+  type PublishRequest,
   RegistryDefinition,
 } from '../wire/generated/isthmus/registry/v1/registry.ts';
 import { type Admitted, admit, leaseNotFound } from './admission/admission.ts';
@@ -32,6 +33,7 @@ import type { AuditJournal } from './operators/audit.ts';
 import type { RegistryStore } from './store/store.ts';
 import { subscribe } from './table/fan-out.ts';
 import type { TableMirror } from './table/table-mirror.ts';
+import { WatchMessages } from './table/watch-messages.ts';
 
 export interface RegistryServiceOptions {
   readonly store: RegistryStore;
@@ -45,13 +47,23 @@ export interface RegistryServiceOptions {
   readonly now: () => number;
 }
 
-export function registryHandlers(
-  options: RegistryServiceOptions,
-): RpcHandlers<typeof RegistryDefinition> {
+/** Most messages of a watch are the same for everyone: they come encoded. */
+const ENCODED: MessageCodec<Uint8Array> = {
+  encode: bytes => ({ finish: () => bytes }),
+  decode: bytes => bytes,
+};
+const { methods } = RegistryDefinition;
+const DEFINITION = {
+  ...RegistryDefinition,
+  methods: { ...methods, watch: { ...methods.watch, responseType: ENCODED } },
+} as const;
+
+export function registryService(options: RegistryServiceOptions): RpcService {
   const { store, mirror, journal, refusals, importers, clusterSet, metrics, now } = options;
   /** The newest lease of each cluster, which its `alive` record may not carry yet. */
   const granted = new Map<ClusterName, string>();
   const rates = new Map<ClusterName, RateLimit>();
+  const messages = new WatchMessages();
 
   /** Granted by this process, or carried by the record that the caller published through any. */
   const ownsLease = (caller: ClusterName, leaseId: string): boolean => {
@@ -97,7 +109,7 @@ export function registryHandlers(
     return revision;
   };
 
-  return {
+  return rpcService(DEFINITION, {
     async grantLease({ ttlMs }, context) {
       const { cluster: caller } = memberOf(context, clusterSet, mirror);
       const lease = await store.grantLease(
@@ -138,7 +150,7 @@ export function registryHandlers(
       metrics.subscribers.inc();
       try {
         const heartbeatMs = heartbeats ? WATCH_HEARTBEAT_MS : undefined;
-        const subscription = { mirror, reader, from, heartbeatMs, onResync };
+        const subscription = { mirror, messages, reader, from, heartbeatMs, onResync };
         for await (const update of subscribe(subscription, context.signal)) {
           yield update;
           // Told that it has left, a cluster is told nothing more.
@@ -148,7 +160,7 @@ export function registryHandlers(
         metrics.subscribers.dec();
       }
     },
-  };
+  });
 }
 
 function takeTurn(

@@ -8,7 +8,6 @@ import { LastKnownGood } from '../runtime/last-known-good.ts';
 import type { Logger } from '../runtime/log.ts';
 import { operatorSocket } from '../runtime/operator-socket.ts';
 import { processFacts } from '../runtime/process-facts.ts';
-import { rpcService } from '../runtime/rpc-server.ts';
 import { ensurePrivateDir } from '../runtime/state-file.ts';
 import type { Task } from '../runtime/supervise.ts';
 import { envelopeProofs } from '../trust-federation/bundles/bundle-envelope.ts';
@@ -16,7 +15,6 @@ import { openCredentials } from '../trust-federation/identity/credentials-folder
 import { anyMember } from '../trust-federation/peers/authorizer.ts';
 import { RefusedPeers } from '../trust-federation/peers/refused-peers.ts';
 import { RpcListener } from '../trust-federation/peers/rpc-listener.ts';
-import { RegistryDefinition } from '../wire/generated/isthmus/registry/v1/registry.ts';
 import { Refusals } from './admission/refusals.ts';
 import type { RegistryConfig } from './config.ts';
 import { healthService } from './health-service.ts';
@@ -29,7 +27,7 @@ import { createRegistryMetrics } from './metrics.ts';
 import { AuditJournal } from './operators/audit.ts';
 import { listIntents } from './operators/intents.ts';
 import { registryOperatorService } from './operators/operator-service.ts';
-import { registryHandlers } from './registry-service.ts';
+import { registryService } from './registry-service.ts';
 import { openEmbeddedStore } from './store/embedded-store.ts';
 import { EtcdStore } from './store/etcd-store.ts';
 import { loadEtcdTls } from './store/etcd-tls.ts';
@@ -97,7 +95,7 @@ export async function createRegistry(
     now,
   });
   credentials.observe(() => revocations.refresh());
-  const handlers = registryHandlers({
+  const service = registryService({
     ...table,
     refusals,
     importers,
@@ -111,11 +109,7 @@ export async function createRegistry(
     name: 'registry',
     identity: memberships.identity,
     clients: { bundles: revocations.bundles, authorize: anyMember(clusterSet) },
-    services: [
-      rpcService(RegistryDefinition, handlers),
-      memberships.renewals,
-      healthService(mirror),
-    ],
+    services: [service, memberships.renewals, healthService(mirror)],
     limits: {
       connectionsMax: CONNECTIONS_MAX,
       handshakeMsMax: HANDSHAKE_MS_MAX,

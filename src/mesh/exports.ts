@@ -19,8 +19,9 @@ export function exportedService(service: LocalService): ExportedService | undefi
 }
 
 /**
- * `previous` is where each workload was before. Slice 0 is always there, so that a service without
- * endpoints stays known; other slices go when they are empty.
+ * `previous` is where each workload was before, and stays, also in a slice that is bigger than slices are
+ * made now. Slice 0 is always there, so that a service without endpoints stays known; other slices go when
+ * they are empty.
  */
 export function sliceEndpoints(
   endpoints: readonly Endpoint[],
@@ -38,7 +39,7 @@ export function sliceEndpoints(
   const homeless: Endpoint[] = [];
   for (const endpoint of byWorkload(endpoints)) {
     const slice = previous.get(endpoint.workload);
-    if (slice !== undefined && hasRoom(slice)) place(endpoint, slice);
+    if (slice !== undefined) place(endpoint, slice);
     else homeless.push(endpoint);
   }
   let free = 0;

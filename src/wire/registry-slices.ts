@@ -23,9 +23,15 @@ import {
   shown,
 } from './registry-fields.ts';
 
-/** A service with more endpoints is published as several slices, numbered from 0. */
+/**
+ * A service with more endpoints is published as several slices, numbered from 0. What one endpoint's change
+ * weighs, to everyone who is told of it, is its slice (docs/decisions/0057).
+ */
+export const SLICE_ENDPOINTS = 10;
+/** Of a slice as it is read: earlier versions write bigger ones. */
 export const SLICE_ENDPOINTS_MAX = 100;
-const SLICES_MAX = 1000;
+/** Of one service: all the endpoints that a cluster may export, in slices of ten. */
+const SLICES_MAX = 5_000;
 const PORTS_MAX = 32;
 const EXPORT_TO_MAX = 1_000;
 

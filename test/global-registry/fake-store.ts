@@ -18,6 +18,9 @@ export class FakeStore implements RegistryStore {
   revision = 1n;
   /** Read so far. */
   snapshots = 0;
+  /** Questions for its index so far, and how many of the next ones it does not answer. */
+  indexes = 0;
+  deafTo = 0;
   readonly entries = new Map<string, StoreEntry>();
   #down = false;
   readonly #pending: Revision[] = [];
@@ -63,6 +66,11 @@ export class FakeStore implements RegistryStore {
 
   async index(): Promise<Index> {
     this.#requireUp();
+    this.indexes += 1;
+    if (this.deafTo > 0) {
+      this.deafTo -= 1;
+      throw new MeshError('STORE_UNAVAILABLE', 'deadline exceeded');
+    }
     const revisions = new Map([...this.entries].map(([key, entry]) => [key, entry.revision]));
     return { ...this.#position(), revisions };
   }

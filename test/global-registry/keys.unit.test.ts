@@ -62,7 +62,7 @@ describe('registry keys', () => {
     '/isthmus/v1/exports/east/shop/cart',
     '/isthmus/v1/exports/east/shop/cart/',
     '/isthmus/v1/exports/east/shop/cart/01',
-    '/isthmus/v1/exports/east/shop/cart/1000',
+    '/isthmus/v1/exports/east/shop/cart/10000',
     '/isthmus/v1/exports/east/shop/../1',
     '/isthmus/v1/exports/east/shop/cart/1/2',
     '/isthmus/v1/audit/',

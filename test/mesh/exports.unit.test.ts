@@ -40,16 +40,26 @@ describe('sliceEndpoints', () => {
     expect(Object.fromEntries(after)).to.deep.equal({ a: 0, f: 0, c: 1, d: 1, e: 2 });
   });
 
-  it('loses nobody, doubles nobody and keeps to the limit, whatever was before', () => {
+  it('leaves slices bigger than it makes as they are, and adds nobody to them', () => {
+    const before = homesOf(sliceEndpoints(many, new Map(), 5));
+    const after = homesOf(sliceEndpoints([...many, endpoint('west', 'f')], before, 2));
+    expect(Object.fromEntries(after)).to.deep.equal({ a: 0, b: 0, c: 0, d: 0, e: 0, f: 1 });
+  });
+
+  it('loses nobody, doubles nobody and fills no slice beyond the limit, whatever was before', () => {
     const names = fc.uniqueArray(fc.stringMatching(/^[a-z]{1,3}$/), { maxLength: 30 });
     const homes = fc.array(fc.tuple(fc.stringMatching(/^[a-z]{1,3}$/), fc.nat(9)));
     fc.assert(
       fc.property(names, homes, fc.integer({ min: 1, max: 5 }), (workloads, before, max) => {
         const endpoints = workloads.map(name => endpoint('west', name));
-        const slices = sliceEndpoints(endpoints, new Map(before as [WorkloadName, number][]), max);
+        const previous = new Map(before as [WorkloadName, number][]);
+        const slices = sliceEndpoints(endpoints, previous, max);
         const placed = slices.flatMap(slice => slice.endpoints.map(({ workload }) => workload));
         expect([...placed].sort()).to.deep.equal([...workloads].sort());
-        expect(slices.every(slice => slice.endpoints.length <= max)).to.equal(true);
+        for (const { slice, endpoints: members } of slices) {
+          const moved = members.filter(({ workload }) => previous.get(workload) !== slice);
+          expect(moved.length === 0 || members.length <= max).to.equal(true);
+        }
       }),
       { numRuns: 200 },
     );

@@ -95,9 +95,9 @@ describe('a registry record', () => {
     ],
     ['no slice id', ofSlice({ id: undefined }), /^REQUEST_INVALID: slice id is missing/],
     [
-      'slice 1000',
-      ofSlice({ id: { namespace: 'shop', service: 'cart', slice: 1000 } }),
-      /^REQUEST_INVALID: slice "1000"/,
+      'slice 5000',
+      ofSlice({ id: { namespace: 'shop', service: 'cart', slice: 5000 } }),
+      /^REQUEST_INVALID: slice "5000"/,
     ],
     [
       'an unknown protocol',

@@ -9,12 +9,12 @@
 import type { ClusterConfig } from '../../mesh/cluster.ts';
 import { sameValue } from '../../mesh/collection.ts';
 import { sliceEndpoints } from '../../mesh/exports.ts';
-import type { WorkloadName } from '../../mesh/names.ts';
-import type { ExportedService } from '../../mesh/service.ts';
+import type { ServiceKey, WorkloadName } from '../../mesh/names.ts';
+import { type ExportedService, keyOf } from '../../mesh/service.ts';
 import type { BundleOffer } from '../../mesh/signed-bundle.ts';
 import type { TrustAck } from '../../mesh/trust-acks.ts';
 import { idOf, type RecordId, type RegistryRecord } from '../../wire/registry-records.ts';
-import { SLICE_ENDPOINTS_MAX } from '../../wire/registry-slices.ts';
+import { SLICE_ENDPOINTS } from '../../wire/registry-slices.ts';
 import { formatSigned } from '../../wire/signed-statement.ts';
 import { type ClusterRecords, recordKey } from './registry-view.ts';
 
@@ -31,6 +31,7 @@ export function desiredRecords(
   acks: Iterable<TrustAck>,
   published: ClusterRecords,
 ): RegistryRecord[] {
+  const homes = homesIn(published);
   return [
     { kind: 'config', config },
     {
@@ -40,7 +41,7 @@ export function desiredRecords(
         predecessors: offer.predecessors.map(formatSigned),
       },
     },
-    ...[...exports].flatMap(service => sliceRecords(service, published)),
+    ...[...exports].flatMap(service => sliceRecords(service, homes.get(keyOf(service)))),
     { kind: 'trust-acks', acks: [...acks] },
     { kind: 'synced', instance: config.instance },
   ];
@@ -74,15 +75,24 @@ export function planPublications(
   ];
 }
 
-function sliceRecords(service: ExportedService, published: ClusterRecords): RegistryRecord[] {
-  const { namespace, name, ports, exportTo, endpoints } = service;
-  const homes = new Map<WorkloadName, number>();
+type Homes = ReadonlyMap<WorkloadName, number>;
+
+/** The slice of each endpoint, by service. */
+function homesIn(published: ClusterRecords): Map<ServiceKey, Homes> {
+  const homes = new Map<ServiceKey, Map<WorkloadName, number>>();
   for (const { record } of published.values()) {
     if (record.kind !== 'export-slice') continue;
-    if (record.slice.namespace !== namespace || record.slice.name !== name) continue;
-    for (const { workload } of record.slice.endpoints) homes.set(workload, record.slice.slice);
+    const { slice, endpoints } = record.slice;
+    const known = homes.get(keyOf(record.slice)) ?? new Map<WorkloadName, number>();
+    homes.set(keyOf(record.slice), known);
+    for (const { workload } of endpoints) known.set(workload, slice);
   }
-  return sliceEndpoints(endpoints, homes, SLICE_ENDPOINTS_MAX).map(slice => ({
+  return homes;
+}
+
+function sliceRecords(service: ExportedService, homes: Homes = new Map()): RegistryRecord[] {
+  const { namespace, name, ports, exportTo, endpoints } = service;
+  return sliceEndpoints(endpoints, homes, SLICE_ENDPOINTS).map(slice => ({
     kind: 'export-slice',
     slice: { namespace, name, ports, exportTo, ...slice },
   }));

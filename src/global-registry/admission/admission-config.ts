@@ -7,7 +7,7 @@ import { MeshError } from '../../mesh/errors.ts';
 import type { ClusterName } from '../../mesh/names.ts';
 import type { TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { RegistryRecord } from '../../wire/registry-records.ts';
-import { domainKey, formatKey } from '../keys.ts';
+import { domainKey } from '../keys.ts';
 import type { RegistryTable } from '../table/table.ts';
 import { checkAddress } from './address-rule.ts';
 import type { AdmissionContext } from './admission-context.ts';
@@ -18,7 +18,7 @@ export function configAfter(
   { caller, table }: AdmissionContext,
 ): () => ClusterConfig {
   const [said] = records.flatMap(record => (record.kind === 'config' ? [record.config] : []));
-  const config = said ?? configOf(table, caller);
+  const config = said ?? table.configs.get(caller);
   return () => {
     if (config !== undefined) return config;
     throw new MeshError(
@@ -38,7 +38,7 @@ export function checkConfig(
   if (config.name !== caller) {
     throw denied(`config is of cluster "${config.name}", the certificate is of "${caller}"`);
   }
-  const known = configOf(table, caller)?.trustDomain;
+  const known = table.configs.get(caller)?.trustDomain;
   if (known !== undefined && known !== config.trustDomain) {
     throw denied(
       `cluster "${caller}" is registered with trust domain "${known}", not "${config.trustDomain}"; delete its records first`,
@@ -63,10 +63,8 @@ export type Gateways = ReadonlyMap<string, ClusterName>;
 
 export function gatewaysIn(table: RegistryTable): Gateways {
   const owners = new Map<string, ClusterName>();
-  for (const cluster of table.clusters()) {
-    for (const gateway of configOf(table, cluster)?.gateways ?? []) {
-      owners.set(formatAddress(gateway), cluster);
-    }
+  for (const [cluster, { gateways }] of table.configs) {
+    for (const gateway of gateways) owners.set(formatAddress(gateway), cluster);
   }
   return owners;
 }
@@ -81,16 +79,9 @@ function checkUnclaimed(
   const claim = table.rows.get(domainKey(trustDomain))?.entry.value;
   const claimant = claim === undefined ? undefined : Buffer.from(claim).toString();
   const holder =
-    claimant ??
-    [...table.clusters()].find(cluster => configOf(table, cluster)?.trustDomain === trustDomain);
+    claimant ?? [...table.configs].find(([, config]) => config.trustDomain === trustDomain)?.[0];
   if (holder === undefined || holder === caller) return;
   throw denied(`trust domain "${trustDomain}" belongs to cluster "${holder}"; choose another`);
-}
-
-function configOf(table: RegistryTable, cluster: ClusterName): ClusterConfig | undefined {
-  const key = formatKey({ cluster, id: { kind: 'config' } });
-  const record = table.recordsOf(cluster).get(key)?.record;
-  return record?.kind === 'config' ? record.config : undefined;
 }
 
 function denied(message: string): MeshError {

@@ -12,7 +12,6 @@
 
 import { MeshError } from '../../mesh/errors.ts';
 import { type ClusterName, type ServiceKey, serviceKey } from '../../mesh/names.ts';
-import { keyOf } from '../../mesh/service.ts';
 import type * as pb from '../../wire/generated/isthmus/registry/v1/registry.ts';
 import {
   decodeRecordId,
@@ -26,12 +25,15 @@ import { PUBLISH_BYTES_MAX, PUBLISH_RECORDS_MAX } from '../limits.ts';
 import type { AuditChange } from '../operators/audit.ts';
 import { federationChanges } from '../operators/federation-changes.ts';
 import type { Commit, Put } from '../store/store.ts';
+import { type KeptRecord, kept } from '../table/kept-record.ts';
+import type { RegistryTable } from '../table/table.ts';
+import type { Stored } from '../table/usage.ts';
 import { checkConfig, configAfter, gatewaysIn } from './admission-config.ts';
 import type { AdmissionContext } from './admission-context.ts';
 import { checkSlice } from './admission-slice.ts';
 import { checkBundle } from './bundle-admission.ts';
 import { checkInstance } from './instance-rule.ts';
-import { checkQuotas, type Stored } from './quotas.ts';
+import { checkQuotas } from './quotas.ts';
 
 export interface Admitted {
   readonly commit: Commit;
@@ -63,17 +65,21 @@ export function admit(request: pb.PublishRequest, context: AdmissionContext): Ad
 
   const records = puts.map(({ record }) => record);
   checkRecords(records, context);
-  const before = new Map<string, Stored>();
-  for (const [key, { record, entry }] of table.recordsOf(caller)) {
-    before.set(key, { record, bytes: entry.value.length });
+  const added = puts.map(({ record, put }) => ({
+    key: put.key,
+    record: kept(record),
+    bytes: put.value.length,
+  }));
+  if (puts.length > 0) {
+    checkQuotas(caller, table.usageOf(caller).after(storedUnder(keys, table), added));
   }
-  const after = new Map(before);
-  for (const key of deletes) after.delete(key);
-  for (const { record, put } of puts) after.set(put.key, { record, bytes: put.value.length });
-  if (puts.length > 0) checkQuotas(caller, after.values());
 
   const domain = domainCommit(context, records, deletes);
   const services = new Set([...records.map(idOf), ...deleted].flatMap(serviceOf));
+  const before = concerned(context, [...services]);
+  const after = new Map(before);
+  for (const key of deletes) after.delete(key);
+  for (const { key, record } of added) after.set(key, record);
   const touched = [...keys, configKey(caller)];
   return {
     commit: {
@@ -84,7 +90,7 @@ export function admit(request: pb.PublishRequest, context: AdmissionContext): Ad
         revision: table.revisionOf(key) ?? 0n,
       })),
     },
-    changes: federationChanges(caller, concerned(before, services), concerned(after, services)),
+    changes: federationChanges(caller, before, after),
   };
 }
 
@@ -139,25 +145,33 @@ function domainCommit(
     const puts = table.rows.has(key) ? [] : [{ key, value: Buffer.from(caller) }];
     return { puts, deletes: [], keys: [key] };
   }
-  const stored = table.recordsOf(caller).get(configKey(caller))?.record;
-  if (stored?.kind !== 'config' || !deletes.includes(configKey(caller))) {
+  const stored = table.configs.get(caller);
+  if (stored === undefined || !deletes.includes(configKey(caller))) {
     return { puts: [], deletes: [], keys: [] };
   }
-  const key = domainKey(stored.config.trustDomain);
+  const key = domainKey(stored.trustDomain);
   return { puts: [], deletes: [key], keys: [key] };
+}
+
+function storedUnder(keys: readonly string[], { rows }: RegistryTable): Stored[] {
+  return keys.flatMap(key => {
+    const row = rows.get(key);
+    return row?.kind === 'record' ? [{ record: row.record, bytes: row.entry.value.length }] : [];
+  });
 }
 
 /** Without the slices of services that the publish does not touch, which are nearly all there is. */
 function concerned(
-  stored: ReadonlyMap<string, Stored>,
-  services: ReadonlySet<ServiceKey>,
-): Map<string, RegistryRecord> {
-  const records = new Map<string, RegistryRecord>();
-  for (const [key, { record }] of stored) {
-    const isConcerned = record.kind !== 'export-slice' || services.has(keyOf(record.slice));
-    if (isConcerned) records.set(key, record);
-  }
-  return records;
+  { caller, table }: AdmissionContext,
+  services: readonly ServiceKey[],
+): Map<string, KeptRecord> {
+  const singles = (['config', 'bundle'] as const).map(kind => table.record(caller, { kind }));
+  const slices = services.flatMap(service => table.slicesOf(caller, service));
+  return new Map(
+    [...singles, ...slices].flatMap(row =>
+      row === undefined ? [] : [[row.entry.key, row.record] as const],
+    ),
+  );
 }
 
 /** None or one. */

@@ -8,8 +8,7 @@
 
 import { MeshError } from '../../mesh/errors.ts';
 import type { ClusterName } from '../../mesh/names.ts';
-import { formatKey } from '../keys.ts';
-import type { RecordRow, RegistryTable } from '../table/table.ts';
+import type { RegistryTable } from '../table/table.ts';
 
 export interface Claim {
   /** Empty: a caller that does not say which process it is, as earlier versions. */
@@ -35,8 +34,6 @@ function holderOf(
   table: RegistryTable,
   cluster: ClusterName,
 ): { readonly instance: string; readonly startedMs: number } | undefined {
-  const row = (kind: 'config' | 'alive'): RecordRow | undefined =>
-    table.recordsOf(cluster).get(formatKey({ cluster, id: { kind } }));
-  const config = row('config')?.record;
-  return row('alive') === undefined || config?.kind !== 'config' ? undefined : config.config;
+  const isAlive = table.record(cluster, { kind: 'alive' }) !== undefined;
+  return isAlive ? table.configs.get(cluster) : undefined;
 }

@@ -13,7 +13,7 @@ import { memberClusterOf, type TrustDomain } from '../../mesh/spiffe-id.ts';
 import type { CallContext } from '../../runtime/rpc-server.ts';
 import { leafIdentity } from '../../trust-federation/peers/chain-rules.ts';
 import { parseCertificate } from '../../trust-federation/x509/parsed-certificate.ts';
-import { clusterPrefixes, domainKey, formatIntentKey, formatKey, rivalKey } from '../keys.ts';
+import { clusterPrefixes, domainKey, formatIntentKey, rivalKey } from '../keys.ts';
 import { PUBLISH_RECORDS_MAX } from '../limits.ts';
 import { type IntentTable, putIntent } from '../operators/intents.ts';
 import type { Expectation } from '../store/store.ts';
@@ -31,17 +31,35 @@ export function memberOf(
   clusterSet: TrustDomain,
   mirror: TableMirror,
 ): Member {
-  const certificate = peerCertificate === undefined ? undefined : parseCertificate(peerCertificate);
-  const identity = certificate === undefined ? undefined : leafIdentity(certificate);
-  if (certificate !== undefined && identity?.kind === 'ok' && identity.trustDomain === clusterSet) {
-    const cluster = memberClusterOf(identity.id);
-    if (cluster !== undefined) {
-      const member = { cluster, sinceMs: certificate.notBeforeMs };
-      requireCurrent(member, mirror);
-      return member;
-    }
+  const member = peerCertificate === undefined ? undefined : memberIn(peerCertificate);
+  if (member?.clusterSet === clusterSet) {
+    requireCurrent(member, mirror);
+    return member;
   }
   throw new MeshError('PEER_REFUSED', 'the caller is not a member cluster of this ClusterSet');
+}
+
+interface NamedMember extends Member {
+  readonly clusterSet: TrustDomain;
+}
+
+/** Read once: all calls of a connection come with the same certificate. */
+const named = new WeakMap<Buffer, NamedMember>();
+
+function memberIn(der: Buffer): NamedMember | undefined {
+  const known = named.get(der);
+  if (known !== undefined) return known;
+  const certificate = parseCertificate(der);
+  const identity = leafIdentity(certificate);
+  const cluster = identity.kind === 'ok' ? memberClusterOf(identity.id) : undefined;
+  if (identity.kind !== 'ok' || cluster === undefined) return undefined;
+  const member = {
+    cluster,
+    clusterSet: identity.trustDomain,
+    sinceMs: certificate.notBeforeMs,
+  };
+  named.set(der, member);
+  return member;
 }
 
 /** Throws MEMBERSHIP_ENDED once the cluster has left. */
@@ -70,11 +88,9 @@ export function stillMember(cluster: ClusterName, mirror: TableMirror): Expectat
 export async function endMembership(table: IntentTable, departure: Departure): Promise<number> {
   await putIntent(table, departure);
   const { cluster } = departure;
-  const config = table.mirror.table
-    .recordsOf(cluster)
-    .get(formatKey({ cluster, id: { kind: 'config' } }));
-  if (config?.record.kind === 'config') {
-    const domain = domainKey(config.record.config.trustDomain);
+  const config = table.mirror.table.configs.get(cluster);
+  if (config !== undefined) {
+    const domain = domainKey(config.trustDomain);
     await table.store.commit({ puts: [], deletes: [domain, rivalKey(cluster)] });
   }
   let removed = 0;

@@ -5,15 +5,15 @@ import { formatAddress } from '../../mesh/address.ts';
 import type { ClusterConfig } from '../../mesh/cluster.ts';
 import type { ClusterName, ServiceKey } from '../../mesh/names.ts';
 import { keyOf } from '../../mesh/service.ts';
-import type { RegistryRecord } from '../../wire/registry-records.ts';
 import type { ExportSlice } from '../../wire/registry-slices.ts';
+import type { KeptRecord } from '../table/kept-record.ts';
 import type { AuditChange } from './audit.ts';
 
 /** Both by store key, of one cluster. */
 export function federationChanges(
   cluster: ClusterName,
-  before: ReadonlyMap<string, RegistryRecord>,
-  after: ReadonlyMap<string, RegistryRecord>,
+  before: ReadonlyMap<string, KeptRecord>,
+  after: ReadonlyMap<string, KeptRecord>,
 ): AuditChange[] {
   return [
     ...changeOf(cluster, configOf(before), configOf(after), {
@@ -57,7 +57,7 @@ function changeOf(
   return [{ action, subject, before: before ?? '', after: after ?? '' }];
 }
 
-function configOf(records: ReadonlyMap<string, RegistryRecord>): string | undefined {
+function configOf(records: ReadonlyMap<string, KeptRecord>): string | undefined {
   for (const record of records.values()) {
     if (record.kind === 'config') return describeConfig(record.config);
   }
@@ -75,7 +75,7 @@ function describeConfig({
   return `trust domain ${trustDomain}, network ${network}, gateways ${doors || 'none'}, version ${version}, agent ${instance}`;
 }
 
-function bundleOf(records: ReadonlyMap<string, RegistryRecord>): string | undefined {
+function bundleOf(records: ReadonlyMap<string, KeptRecord>): string | undefined {
   for (const record of records.values()) {
     if (record.kind !== 'bundle') continue;
     return `sha256 ${createHash('sha256').update(record.bundle.signed).digest('hex')}`;
@@ -84,8 +84,8 @@ function bundleOf(records: ReadonlyMap<string, RegistryRecord>): string | undefi
 }
 
 /** Endpoints come and go; what makes a difference to the federation is the service and who may see it. */
-function exportsOf(records: ReadonlyMap<string, RegistryRecord>): Map<ServiceKey, string> {
-  const lowest = new Map<ServiceKey, ExportSlice>();
+function exportsOf(records: ReadonlyMap<string, KeptRecord>): Map<ServiceKey, string> {
+  const lowest = new Map<ServiceKey, Described>();
   for (const record of records.values()) {
     if (record.kind !== 'export-slice') continue;
     const known = lowest.get(keyOf(record.slice));
@@ -96,7 +96,9 @@ function exportsOf(records: ReadonlyMap<string, RegistryRecord>): Map<ServiceKey
   return new Map([...lowest].map(([key, slice]) => [key, describeExport(slice)]));
 }
 
-function describeExport({ ports, exportTo }: ExportSlice): string {
+type Described = Pick<ExportSlice, 'slice' | 'ports' | 'exportTo'>;
+
+function describeExport({ ports, exportTo }: Described): string {
   const list = ports.map(({ port, protocol }) => `${protocol} ${port}`).join(', ');
   return `${list || 'no ports'}, to ${exportTo === 'all' ? 'all' : exportTo.join(', ') || 'nobody'}`;
 }

@@ -21,9 +21,10 @@ export interface IntentTable {
 }
 
 export function listIntents(mirror: TableMirror): StoredIntent[] {
-  return [...mirror.rows.values()].flatMap(row =>
-    row.kind === 'intent' ? [{ intent: row.intent, revision: row.entry.revision }] : [],
-  );
+  return [...mirror.table.intents()].map(({ intent, entry }) => ({
+    intent,
+    revision: entry.revision,
+  }));
 }
 
 function findIntent(mirror: TableMirror, key: IntentKey): Intent | undefined {

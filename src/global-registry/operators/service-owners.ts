@@ -93,9 +93,9 @@ export function listOwners(mirror: TableMirror): OwnedService[] {
       exporters: mirror.table.standings(service),
     });
   }
-  for (const row of mirror.rows.values()) {
-    if (row.kind !== 'intent' || row.intent.kind !== 'service-ownership') continue;
-    const { namespace, name, clusters } = row.intent;
+  for (const { intent } of mirror.table.intents()) {
+    if (intent.kind !== 'service-ownership') continue;
+    const { namespace, name, clusters } = intent;
     const service = serviceKey(namespace, name);
     const exporters = services.get(service)?.exporters ?? new Map<ClusterName, Standing>();
     services.set(service, { service, owners: clusters, exporters });

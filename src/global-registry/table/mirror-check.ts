@@ -38,7 +38,8 @@ export async function checkMirror(check: MirrorCheck, signal: AbortSignal): Prom
     await sleep(waitMs, signal);
     if (stopping()) return;
     const startMs = performance.now();
-    const index = await store.index(KEY_PREFIX);
+    // A store that does not answer is asked once more: it may be this process that had no time to hear it.
+    const index = await store.index(KEY_PREFIX).catch(() => store.index(KEY_PREFIX));
     const tookMs = performance.now() - startMs;
     waitMs = Math.min(Math.max(msMin, tookMs * CHECK_SHARE), CHECK_MS_MAX);
     let wrong = differences(index, check);

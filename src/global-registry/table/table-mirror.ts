@@ -39,6 +39,8 @@ const EVERYTHING = '';
 export interface TableRevision {
   readonly revision: bigint;
   readonly changes: readonly TableChange[];
+  /** Of all that it changed, before and after. */
+  readonly bytes: number;
 }
 
 export interface TableMirrorOptions {
@@ -75,7 +77,7 @@ export class TableMirror {
       revisionsMax: HISTORY_REVISIONS_MAX,
       bytesMax: HISTORY_BYTES_MAX,
       ...historyBounds,
-      bytesOf: ({ changes }) => changes.reduce((sum, change) => sum + bytesOf(change), 0),
+      bytesOf: ({ bytes }) => bytes,
     };
     this.#history = new ChangeHistory(0n, this.#bounds);
     this.table = new RegistryTable((error, key) => {
@@ -224,9 +226,9 @@ export class TableMirror {
       sameNumbering &&
       (revision > this.revision || (revision === this.revision && events.length === 0));
     const changes = this.table.apply(events);
-    const bytes = changes.reduce((sum, change) => sum + bytesOf(change), 0);
+    const bytes = bytesOf(changes);
     if (!resumable || bytes > PUBLISH_BYTES_MAX) this.#restart(storeId, revision);
-    else if (revision > this.revision) this.#history.push({ revision, changes });
+    else if (revision > this.revision) this.#history.push({ revision, changes, bytes });
     this.#count();
   }
 
@@ -255,7 +257,8 @@ export class TableMirror {
     const mirrored = events.filter(event =>
       isMirrored(event.kind === 'put' ? event.entry.key : event.key),
     );
-    this.#history.push({ revision, changes: this.table.apply(mirrored) });
+    const changes = this.table.apply(mirrored);
+    this.#history.push({ revision, changes, bytes: bytesOf(changes) });
     if (this.#mark !== undefined) this.#setMark({ ...this.#mark, revision });
     this.#count();
   }
@@ -289,9 +292,8 @@ export class TableMirror {
   }
 }
 
-function bytesOf({ before, after }: TableChange): number {
-  return [before, after].reduce(
-    (sum, row) => sum + (row === undefined ? 0 : row.entry.key.length + row.entry.value.length),
-    0,
-  );
+function bytesOf(changes: readonly TableChange[]): number {
+  return changes
+    .flatMap(({ before, after }) => [before, after])
+    .reduce((sum, row) => sum + (row?.entry.key.length ?? 0) + (row?.entry.value.length ?? 0), 0);
 }

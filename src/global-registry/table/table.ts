@@ -6,22 +6,26 @@
  * one event can change the audience of many rows; each of those is a change of its own.
  */
 
+import type { ClusterConfig } from '../../mesh/cluster.ts';
 import type { Intent, IntentKey } from '../../mesh/intent.ts';
 import { intentKey } from '../../mesh/intent.ts';
 import type { ClusterName, ServiceKey } from '../../mesh/names.ts';
 import { type Standing, standings } from '../../mesh/ownership.ts';
 import { keyOf } from '../../mesh/service.ts';
 import { parseIntent } from '../../wire/registry-intents.ts';
-import { parseRecord, type RegistryRecord } from '../../wire/registry-records.ts';
+import { parseRecord, type RecordId } from '../../wire/registry-records.ts';
 import { TableDigest } from '../../wire/table-digest.ts';
 import {
   formatIntentKey,
+  formatKey,
   type PrivateTable,
   parseKey,
   type RecordKey,
   sharedKey,
 } from '../keys.ts';
 import type { StoreEntry, StoreEvent } from '../store/store.ts';
+import { type KeptRecord, kept } from './kept-record.ts';
+import { type Stored, Usage } from './usage.ts';
 
 /** Its own cluster is always in the set. */
 export type Audience = 'everyone' | 'nobody' | ReadonlySet<ClusterName>;
@@ -33,7 +37,7 @@ interface RowBase {
 
 export interface RecordRow extends RowBase, RecordKey {
   readonly kind: 'record';
-  readonly record: RegistryRecord;
+  readonly record: KeptRecord;
 }
 
 export interface IntentRow extends RowBase {
@@ -69,10 +73,12 @@ export function sees(reader: ClusterName, row: Row | undefined): row is Row {
 export class RegistryTable {
   readonly #report: (error: unknown, key: string) => void;
   readonly #rows = new Map<string, Row>();
-  readonly #byCluster = new Map<ClusterName, Map<string, RecordRow>>();
+  readonly #configs = new Map<ClusterName, ClusterConfig>();
+  readonly #usage = new Map<ClusterName, Usage>();
   readonly #slices = new Map<ServiceKey, Map<string, RecordRow>>();
   /** Entries that cannot be read, by key: what was held of them before stays. */
   readonly #unreadable = new Map<string, bigint>();
+  readonly #intents = new Map<string, IntentRow>();
   readonly #private = new Map<PrivateTable, Map<string, PrivateRow>>();
   /** Services with an exporter that waits. */
   readonly #waiting = new Map<ServiceKey, Map<ClusterName, Standing>>();
@@ -89,16 +95,32 @@ export class RegistryTable {
     return this.#rows;
   }
 
-  clusters(): Iterable<ClusterName> {
-    return this.#byCluster.keys();
+  /** What each cluster says of itself. */
+  get configs(): ReadonlyMap<ClusterName, ClusterConfig> {
+    return this.#configs;
   }
 
-  recordsOf(cluster: ClusterName): ReadonlyMap<string, RecordRow> {
-    return this.#byCluster.get(cluster) ?? new Map();
+  record(cluster: ClusterName, id: RecordId): RecordRow | undefined {
+    const row = this.#rows.get(formatKey({ cluster, id }));
+    return row?.kind === 'record' ? row : undefined;
+  }
+
+  /** Of one cluster. */
+  slicesOf(cluster: ClusterName, service: ServiceKey): RecordRow[] {
+    const rows = this.#slices.get(service)?.values() ?? [];
+    return [...rows].filter(row => row.cluster === cluster);
+  }
+
+  usageOf(cluster: ClusterName): Usage {
+    return this.#usage.get(cluster) ?? new Usage();
   }
 
   services(): Iterable<readonly [ServiceKey, readonly RecordRow[]]> {
     return [...this.#slices].map(([key, rows]) => [key, [...rows.values()]] as const);
+  }
+
+  intents(): Iterable<IntentRow> {
+    return this.#intents.values();
   }
 
   privateRows(table: PrivateTable): ReadonlyMap<string, PrivateRow> {
@@ -120,8 +142,9 @@ export class RegistryTable {
   }
 
   /** Every key of the store that this copy stands for. */
-  keys(): Iterable<string> {
-    return new Set([...this.#rows.keys(), ...this.#unreadable.keys()]);
+  *keys(): Iterable<string> {
+    yield* this.#rows.keys();
+    for (const key of this.#unreadable.keys()) if (!this.#rows.has(key)) yield key;
   }
 
   /** What of it changed; afterwards every audience is right again. */
@@ -187,7 +210,7 @@ export class RegistryTable {
         case 'record':
           return {
             ...key,
-            record: parseRecord(entry.value, key.cluster),
+            record: kept(parseRecord(entry.value, key.cluster)),
             entry,
             audience: 'everyone',
           };
@@ -233,13 +256,25 @@ export class RegistryTable {
     if (known?.kind === 'private') {
       index(this.#private, known.table, key, row?.kind === 'private' ? row : undefined);
     }
+    if (row?.kind === 'intent') this.#intents.set(key, row);
+    else this.#intents.delete(key);
     if (known?.kind !== 'record') return;
-    index(this.#byCluster, known.cluster, key, row?.kind === 'record' ? row : undefined);
-    const { record } = known;
+    const { cluster, record } = known;
+    const usage = this.usageOf(cluster);
+    this.#usage.set(cluster, usage);
+    usage.change(storedAs(old), storedAs(row));
+    if (record.kind === 'config') {
+      if (row === undefined) this.#configs.delete(cluster);
+      else this.#configs.set(cluster, record.config);
+    }
     if (record.kind === 'export-slice') {
       index(this.#slices, keyOf(record.slice), key, row?.kind === 'record' ? row : undefined);
     }
   }
+}
+
+function storedAs(row: Row | undefined): Stored[] {
+  return row?.kind === 'record' ? [{ record: row.record, bytes: row.entry.value.length }] : [];
 }
 
 function index<K, R extends Row>(

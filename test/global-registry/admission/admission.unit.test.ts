@@ -395,7 +395,9 @@ describe('quotas', () => {
     expect(
       refusal({ puts: [sliceOf('east', { name: 's0', endpoints: 100 })], table: full }),
     ).to.equal('accepted');
-    expect(() => checkQuotas(east, [{ record: synced, bytes: CLUSTER_BYTES_MAX + 1 }])).to.throw(
+    const totals = { records: 1, services: 0, endpoints: 0, bytes: CLUSTER_BYTES_MAX };
+    expect(() => checkQuotas(east, totals)).not.to.throw();
+    expect(() => checkQuotas(east, { ...totals, bytes: CLUSTER_BYTES_MAX + 1 })).to.throw(
       'bytes of records',
     );
   });

@@ -14,10 +14,12 @@ import { openEmbeddedStore } from '../../../src/global-registry/store/embedded-s
 import type { RegistryStore } from '../../../src/global-registry/store/store.ts';
 import { type Subscription, subscribe } from '../../../src/global-registry/table/fan-out.ts';
 import { TableMirror } from '../../../src/global-registry/table/table-mirror.ts';
+import { WatchMessages } from '../../../src/global-registry/table/watch-messages.ts';
 import { isMeshError } from '../../../src/mesh/errors.ts';
 import { type Intent, intentKey } from '../../../src/mesh/intent.ts';
 import type { ClusterName } from '../../../src/mesh/names.ts';
 import { createLogger } from '../../../src/runtime/log.ts';
+import { WatchResponse } from '../../../src/wire/generated/isthmus/registry/v1/registry.ts';
 import type { RegistryUpdate } from '../../../src/wire/registry-records.ts';
 import { UpdateReader } from '../../../src/wire/registry-updates.ts';
 
@@ -50,6 +52,7 @@ describe('intents in the table', () => {
   });
   const subscription = (): Subscription => ({
     mirror,
+    messages: new WatchMessages(),
     reader: 'east' as ClusterName,
     from: undefined,
     heartbeatMs: undefined,
@@ -79,7 +82,7 @@ describe('intents in the table', () => {
     });
     const watching = (async () => {
       for await (const message of subscribe(subscription(), AbortSignal.timeout(10_000))) {
-        const update = reader.read(message);
+        const update = reader.read(WatchResponse.decode(message));
         if (update !== undefined) seen.push(update);
         if (seen.length === 4) break;
       }
@@ -107,7 +110,7 @@ describe('intents in the table', () => {
     const { value } = await subscribe(subscription(), stop.signal).next();
     const update = new UpdateReader(error => {
       throw error;
-    }).read(value!);
+    }).read(WatchResponse.decode(value!));
     expect(
       update?.kind === 'replace-all' && update.intents.map(({ intent }) => intent),
     ).to.deep.equal([drain]);

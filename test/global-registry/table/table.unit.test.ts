@@ -114,6 +114,20 @@ describe('the table', () => {
     expect(table.digestFor(eu)).to.equal(table.digestFor(west));
   });
 
+  it('knows how much each cluster keeps, whatever comes and goes', () => {
+    const totals = (): unknown => table.usageOf(east).totals;
+    const config: StoreEvent = { kind: 'put', entry: entryOf('east', configOf('east'), 1n) };
+    table.apply([config, put('east', 2n, { endpoints: 3 }), put('west', 2n, { name: 'pay' })]);
+    table.apply([put('east', 3n, { endpoints: 2 }), put('east', 3n, { slice: 1 })]);
+    table.apply([put('east', 4n, { name: 'tea' })]);
+    expect(totals()).to.deep.include({ records: 4, services: 2, endpoints: 4 });
+    const rows = [...table.rows.values()].filter(row => row.kind === 'record');
+    const stored = rows.filter(({ cluster }) => cluster === east).map(({ entry }) => entry.value);
+    expect(totals()).to.deep.include({ bytes: Buffer.concat(stored).length });
+    table.apply([gone(put('east', 5n, { slice: 1 })), gone(put('east', 5n, { name: 'tea' }))]);
+    expect(totals()).to.deep.include({ records: 2, services: 1, endpoints: 2 });
+  });
+
   it("keeps the registry's own rows from every reader", () => {
     const key = auditKey(1, 'a');
     const entry = { key, value: Buffer.alloc(0), revision: 1n, created: 1n, leaseId: undefined };
