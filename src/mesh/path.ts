@@ -83,6 +83,11 @@ export function isInService({ kind }: PathState): boolean {
   return kind === 'unknown' || kind === 'up';
 }
 
+/** Whether its gateway takes no new connections: it says so, or nobody listens there any more. */
+export function isClosed(state: PathState): boolean {
+  return state.kind === 'draining' || (state.kind === 'down' && state.reason === 'refused');
+}
+
 /** Whether something comes back on it. */
 export function isAnswering({ kind }: PathState): boolean {
   return kind === 'up' || kind === 'draining' || kind === 'held';

@@ -6,6 +6,7 @@
 import type { AgentLink } from '../cluster-agent/client.ts';
 import { linkToAgent } from '../cluster-agent/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
+import { isClosed } from '../mesh/path.ts';
 import { keyOf } from '../mesh/service.ts';
 import { workloadId } from '../mesh/spiffe-id.ts';
 import { AdminServer } from '../runtime/admin.ts';
@@ -138,7 +139,8 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
       if (address === undefined) continue;
       const state = change.kind === 'put' ? change.value : undefined;
       rotations.gateways.probed(address, state);
-      if (state?.kind === 'draining') pool.retireThrough(address);
+      // What is open through it finishes, and lets it go.
+      if (state !== undefined && isClosed(state)) pool.retireThrough(address);
     }
   });
   link.reportPaths(() => prober.evidence(), prober.states);

@@ -2,8 +2,8 @@
  * One request and its response between a client and the next hop, both channels.
  *
  * Heads are written from the validated model; bodies are streamed with backpressure both ways. A response
- * that breaks off breaks off for the client too. As long as nothing has come back, what was sent of the
- * request is kept, within a bound, in case the next hop gives it back untouched. One object serves the
+ * that breaks off breaks off for the client too. As long as the client has nothing of an answer, what was
+ * sent of the request is kept, within a bound, in case it has to be sent elsewhere. One object serves the
  * requests of a connection one after another.
  */
 
@@ -137,7 +137,6 @@ export class Exchange implements ChannelOwner {
   }
 
   onData(bytes: Buffer): void {
-    this.#replay.forget();
     if (this.#status !== 0) this.#relayResponse(bytes, 0);
     else this.#readHead(this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]));
   }
@@ -166,7 +165,7 @@ export class Exchange implements ChannelOwner {
 
   #lossOf(untouched: boolean): Loss {
     if (!this.canReplay) return 'begun';
-    return untouched ? 'untouched' : 'unanswered';
+    return untouched && this.#held === undefined ? 'untouched' : 'unanswered';
   }
 
   #readHead(input: Buffer): void {
@@ -181,9 +180,12 @@ export class Exchange implements ChannelOwner {
           this.#scanned = parsed.scanned - at;
           return;
         case 'refused':
+          this.#replay.forget();
           this.#fail(`the answer is not HTTP/1.1: ${parsed.reason}`);
           return;
         case 'head':
+          // From here on the client has something of an answer.
+          this.#replay.forget();
           this.#scanned = 0;
           at = parsed.next;
           if (parsed.head.status >= 200 || parsed.head.status === 101) {

@@ -1,6 +1,6 @@
 /**
- * What has been sent of a request's body, kept while nothing has come back, in case the request is to be
- * sent to somebody else: as it came, and no more than `REPLAY_BYTES_MAX` of it.
+ * What has been sent of a request's body, kept while its client has nothing of an answer, in case the
+ * request is to be sent to somebody else: as it came, and no more than `REPLAY_BYTES_MAX` of it.
  */
 
 import { REPLAY_BYTES_MAX } from '../limits.ts';

@@ -63,17 +63,23 @@ export class Caller {
     return { kind: 'reached', stream, way, attempts: 1 };
   }
 
-  /** `tried`: ways by which this call has failed. */
+  /**
+   * `tried`: ways by which this call has failed. `again`: one of them, of which only the connection was
+   * lost; another may be made there when there is no other way.
+   */
   async reach(
     rotation: Rotation,
     signal: AbortSignal,
     tried: readonly Way[] = [],
+    again?: Way,
   ): Promise<CallOutcome> {
     if (tried.length === 0) rotation.budget.countCall();
     const used = [...tried];
     const failures: FailedAttempt[] = [];
+    let last = again;
     while (used.length < ATTEMPTS_MAX) {
-      const way = used.length === 0 ? rotation.next() : rotation.nextAfter(used);
+      const way = used.length === 0 ? rotation.next() : (rotation.nextAfter(used) ?? last);
+      if (way === last) last = undefined;
       if (way === undefined) break;
       used.push(way);
       const waiting = this.#options.pool.takeIdle(way.key, rotation.authority);

@@ -18,6 +18,7 @@ import { HUNG_MS } from '../limits.ts';
 import { explain, type Lost, noRoute, notReached, tooLate } from './answers.ts';
 import { type Caller, describeFailure, type ReachedApplication } from './caller.ts';
 import { askedTimeoutMs, deadlineEdits } from './deadline.ts';
+import type { Way } from './members.ts';
 import { judgeRepeat, type Repeat } from './repeats.ts';
 import type { Rotation } from './rotation.ts';
 import type { Rotations } from './rotations.ts';
@@ -107,10 +108,13 @@ export class MeshHop implements NextHop {
       return true;
     }
     rotation.brokeOff(reached.way, this.#breaksBefore);
-    if (loss === 'begun' || !this.#mayRepeat(rotation, reached, now())) return false;
+    const { isLost } = reached.stream.session;
+    if (loss === 'begun' || !this.#mayRepeat(rotation, reached, now(), isLost)) return false;
     this.#settle(reached);
-    const failure = describeFailure(reached.way, 'no answer');
-    this.#goOn({ way: reached.way, failure, isUntouched: false }, rotation);
+    const reason = isLost ? 'the connection was lost' : 'no answer';
+    const failure = describeFailure(reached.way, reason);
+    const lost = { way: reached.way, failure, isUntouched: false };
+    this.#goOn(lost, rotation, isLost ? reached.way : undefined);
     return true;
   }
 
@@ -190,7 +194,7 @@ export class MeshHop implements NextHop {
       this.#tryDeadlineMs = Number.POSITIVE_INFINITY;
       this.#isJudged = true;
       rotation.answered(way, 'broken-off');
-    } else if (this.#mayRepeat(rotation, reached, nowMs) && this.#conversation.takeBack()) {
+    } else if (this.#mayRepeat(rotation, reached, nowMs, false) && this.#conversation.takeBack()) {
       rotation.answered(way, 'broken-off');
       const failure = describeFailure(way, `no answer within ${tryTimeoutMs} ms`);
       this.#goOn({ way, failure, isUntouched: false }, rotation);
@@ -205,19 +209,25 @@ export class MeshHop implements NextHop {
     this.#tryDeadlineMs = nowMs + policy.tryTimeoutMs;
   }
 
-  #mayRepeat(rotation: Rotation, { way }: ReachedApplication, nowMs: number): boolean {
+  #mayRepeat(
+    rotation: Rotation,
+    { way }: ReachedApplication,
+    nowMs: number,
+    isConnectionLost: boolean,
+  ): boolean {
     if (this.#head === undefined) return false;
     const tried = [...this.#lost.map(lost => lost.way), way];
     const leftMs = this.#deadlineMs - nowMs;
-    const repeat = judgeRepeat(this.#head, rotation, tried, leftMs, nowMs);
+    const repeat = judgeRepeat(this.#head, rotation, { tried, isConnectionLost, leftMs }, nowMs);
     this.#options.onUnanswered(repeat);
     return repeat === 'allowed';
   }
 
-  #goOn(lost: Lost, rotation: Rotation): void {
+  /** `again`: a way that may be taken once more when there is no other. */
+  #goOn(lost: Lost, rotation: Rotation, again?: Way): void {
     this.#lost = [...this.#lost, lost];
     this.#reached = undefined;
-    this.#lookFor(rotation);
+    this.#lookFor(rotation, again);
   }
 
   #giveUp(rotation: Rotation, reached: ReachedApplication | undefined): void {
@@ -228,17 +238,17 @@ export class MeshHop implements NextHop {
     );
   }
 
-  #lookFor(rotation: Rotation): void {
-    this.#look(rotation).catch((error: unknown) =>
+  #lookFor(rotation: Rotation, again?: Way): void {
+    this.#look(rotation, again).catch((error: unknown) =>
       afterFault(error, () => this.#conversation.cut()),
     );
   }
 
-  async #look(rotation: Rotation): Promise<void> {
+  async #look(rotation: Rotation, again: Way | undefined): Promise<void> {
     const looking = new AbortController();
     this.#looking = looking;
     const tried = this.#lost.map(({ way }) => way);
-    const outcome = await this.#options.caller.reach(rotation, looking.signal, tried);
+    const outcome = await this.#options.caller.reach(rotation, looking.signal, tried, again);
     this.#looking = undefined;
     if (outcome.kind === 'reached') this.#forward(outcome, rotation, this.#options.now());
     else if (outcome.kind !== 'aborted')

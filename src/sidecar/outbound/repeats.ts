@@ -3,8 +3,8 @@
  * the budget it draws on.
  *
  * Never a second execution of an unsafe method: only those that RFC 9110 §9.2.2 calls idempotent, and of
- * those only what is still here to be sent again, while nothing has come back, there is somebody else
- * to ask, there is time left, and the upstream's budget allows it.
+ * those only what is still here to be sent again, while the client has nothing of an answer, there is
+ * somebody else to ask or another connection to make, there is time left, and the upstream's budget allows it.
  */
 
 import type { RequestHead } from '../../wire/http1/request-head.ts';
@@ -28,16 +28,23 @@ export type Repeat =
   | 'no-time-left'
   | 'budget-exhausted';
 
-/** `tried`: every way the request was tried, the last one included. */
+interface Unanswered {
+  /** Every way the request was tried, the last one included. */
+  readonly tried: readonly Way[];
+  /** With the connection: nothing is said against the endpoint, which may be asked again. */
+  readonly isConnectionLost: boolean;
+  readonly leftMs: number;
+}
+
 export function judgeRepeat(
   { method, upgrade }: Pick<RequestHead, 'method' | 'upgrade'>,
   rotation: Rotation,
-  tried: readonly Way[],
-  leftMs: number,
+  { tried, isConnectionLost, leftMs }: Unanswered,
   nowMs: number,
 ): Repeat {
   if (!IDEMPOTENT.has(method) || upgrade !== undefined) return 'not-idempotent';
-  if (tried.length >= ATTEMPTS_MAX || !rotation.hasOther(tried)) return 'nowhere-else';
+  const hasSomewhere = isConnectionLost || rotation.hasOther(tried);
+  if (tried.length >= ATTEMPTS_MAX || !hasSomewhere) return 'nowhere-else';
   if (leftMs < REPEAT_LEFT_MS_MIN) return 'no-time-left';
   return rotation.budget.take(nowMs) ? 'allowed' : 'budget-exhausted';
 }

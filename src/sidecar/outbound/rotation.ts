@@ -106,13 +106,14 @@ export class Rotation {
     this.#putBack = way;
   }
 
-  /** Another endpoint, or when there is none another way to one that was tried. */
+  /** Another endpoint, or another way to one that was tried; what can be reached first. */
   nextAfter(tried: readonly Way[]): Way | undefined {
     this.#refresh();
     const other = this.#other(tried);
-    if (other !== undefined) return wayTo(other);
+    if (other?.isReachable === true) return wayTo(other);
     const ways = tried.flatMap(({ member }) => member.ways).filter(way => !tried.includes(way));
-    return ways.find(isOpen) ?? ways[0];
+    const open = ways.find(way => way.member.isReachable && isOpen(way));
+    return open ?? (other === undefined ? ways[0] : wayTo(other));
   }
 
   /** Whether a call may be repeated at another endpoint that can be reached. */

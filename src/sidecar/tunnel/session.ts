@@ -117,6 +117,11 @@ export class TunnelSession {
     return !this.#retired && !this.#closed;
   }
 
+  /** The connection itself is gone: a stream that broke off with it says nothing of the other end. */
+  get isLost(): boolean {
+    return this.#connection.hasEnded;
+  }
+
   /** It was closed because a ping went unanswered. */
   get isSilent(): boolean {
     return this.#isSilent;

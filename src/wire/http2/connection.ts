@@ -120,6 +120,11 @@ export class Http2Connection {
     return this.#table.size;
   }
 
+  /** Over, for all its streams together; they are told after this has become true. */
+  get hasEnded(): boolean {
+    return this.#phase === 'ended';
+  }
+
   get canOpen(): boolean {
     return this.#options.role === 'client' && this.#phase === 'open' && this.#table.hasRoomForOwn;
   }
