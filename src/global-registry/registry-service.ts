@@ -136,7 +136,7 @@ export function registryService(options: RegistryServiceOptions): RpcService {
       } catch (error) {
         metrics.publishes.inc({ result: isMeshError(error) ? error.code : 'unexpected' });
         if (isMeshError(error)) {
-          refusals.note(error, caller, { ...request, address: context.remoteAddress });
+          refusals.note(error, caller, request.instance, context.remoteAddress);
         }
         throw error;
       }

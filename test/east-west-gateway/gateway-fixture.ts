@@ -19,23 +19,31 @@ import { testAuthority, testSvid } from '../trust-federation/pki.ts';
 import { realHello } from '../wire/client-hello-bytes.ts';
 
 export const SNI = 'p80.payments.shop.west.v1.isthmus.internal';
+const HASH = '00000000000000aa' as EndpointHash;
+const WORKLOAD = 'payments-0' as WorkloadName;
 
 export interface TestGateway {
   readonly address: SocketAddress;
+  readonly listener: GatewayListener;
   /** Connections open now, joined or not. */
-  open(): number;
-  refusals(reason: string): Promise<number>;
-  stop(): Promise<void>;
+  readonly open: () => number;
+  /** Where the service is from now on; undefined: exported no longer. */
+  readonly route: (endpoint: SocketAddress | undefined) => void;
+  readonly refusals: (reason: string) => Promise<number>;
+  readonly stop: () => Promise<void>;
 }
 
 export async function startGateway(
   endpoint: SocketAddress,
   options: Partial<GatewayListenerOptions> = {},
 ): Promise<TestGateway> {
+  const { now = Date.now } = options;
   const routes = new Table<string, GatewayRoute>('routes');
-  const hash = '00000000000000aa' as EndpointHash;
-  const workload = 'payments-0' as WorkloadName;
-  routes.put(SNI, { sni: SNI, endpoints: [{ hash, workload, address: endpoint }] });
+  const route = (address: SocketAddress | undefined): void => {
+    if (address === undefined) routes.delete(SNI);
+    else routes.put(SNI, { sni: SNI, endpoints: [{ hash: HASH, workload: WORKLOAD, address }] });
+  };
+  route(endpoint);
   const registry = createMetrics('gateway');
   const metrics = createGatewayMetrics(registry);
   const west = testAuthority('west.example', Date.now());
@@ -43,9 +51,9 @@ export async function startGateway(
   const listener = new GatewayListener({
     table: { cluster: 'west' as ClusterName, routes },
     metrics,
-    probes: new Probes({ link: testLink(svid, [west]), metrics, now: Date.now }),
+    probes: new Probes({ link: testLink(svid, [west]), metrics, now }),
     log: silent,
-    now: Date.now,
+    now,
     drainMs: 0,
     tap: () => undefined,
     ...options,
@@ -55,6 +63,8 @@ export async function startGateway(
   const done = listener.run(abort.signal);
   return {
     address,
+    listener,
+    route,
     open: () => metrics.open,
     refusals: async reason => {
       const metric = await registry.getSingleMetric('isthmus_gateway_refused_total')?.get();

@@ -3,31 +3,17 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { PROBES_BURST_MAX } from '../../src/east-west-gateway/limits.ts';
-import {
-  GatewayListener,
-  type GatewayListenerOptions,
-} from '../../src/east-west-gateway/listener.ts';
-import { createGatewayMetrics } from '../../src/east-west-gateway/metrics.ts';
-import { Probes } from '../../src/east-west-gateway/probes.ts';
+import type { GatewayListenerOptions } from '../../src/east-west-gateway/listener.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
-import { Table } from '../../src/mesh/collection.ts';
-import type { ClusterName, WorkloadName } from '../../src/mesh/names.ts';
-import type { EndpointHash } from '../../src/mesh/service.ts';
-import type { GatewayRoute } from '../../src/mesh/upstream.ts';
-import { createMetrics } from '../../src/runtime/metrics.ts';
 import { PROBE_PROTOCOL } from '../../src/trust-federation/probes/peer-probe.ts';
-import { eventually, received, silent, testLink } from '../support/data-plane.ts';
-import { testAuthority, testSvid } from '../trust-federation/pki.ts';
+import { eventually, received } from '../support/data-plane.ts';
 import { cut, realHello, records } from '../wire/client-hello-bytes.ts';
-
-const PAYMENTS = 'p80.payments.shop.west.v1.isthmus.internal';
+import { callRaw, SNI, startGateway, type TestGateway } from './gateway-fixture.ts';
 
 describe('the gateway', () => {
   let endpoint: SocketAddress;
   let arrived: Socket[];
   let onArrival: (socket: Socket) => void;
-  let routes: Table<string, GatewayRoute>;
-  let registry: ReturnType<typeof createMetrics>;
   let stops: (() => Promise<void>)[];
 
   beforeEach(async () => {
@@ -48,58 +34,24 @@ describe('the gateway', () => {
       server.close();
       for (const socket of arrived) socket.destroy();
     });
-    routes = new Table('routes');
-    const hash = '00000000000000aa' as EndpointHash;
-    const workload = 'payments-0' as WorkloadName;
-    routes.put(PAYMENTS, { sni: PAYMENTS, endpoints: [{ hash, workload, address: endpoint }] });
-    registry = createMetrics('gateway');
   });
   afterEach(() => Promise.all(stops.map(stop => stop())));
 
-  async function start(
-    options: Partial<GatewayListenerOptions> = {},
-  ): Promise<{ address: SocketAddress; listener: GatewayListener; stop: () => Promise<void> }> {
-    const metrics = createGatewayMetrics(registry);
-    const west = testAuthority('west.example', Date.now());
-    const link = testLink(testSvid(west, 'ns/isthmus-system/sa/east-west-gateway', Date.now()), [
-      west,
-    ]);
-    const listener = new GatewayListener({
-      table: { cluster: 'west' as ClusterName, routes },
-      metrics,
-      probes: new Probes({ link, metrics, now: () => 0 }),
-      log: silent,
-      now: () => 0,
-      drainMs: 50,
-      tap: () => undefined,
-      ...options,
-    });
-    const address = await listener.listen({ host: '127.0.0.1', port: 0 });
-    const abort = new AbortController();
-    const done = listener.run(abort.signal);
-    const stop = (): Promise<void> => {
-      abort.abort();
-      return done;
-    };
-    stops.push(stop);
-    return { address, listener, stop };
-  }
-
-  async function refusals(reason: string): Promise<number> {
-    const metric = await registry.getSingleMetric('isthmus_gateway_refused_total')?.get();
-    return metric?.values.find(value => value.labels['reason'] === reason)?.value ?? 0;
+  async function start(options: Partial<GatewayListenerOptions> = {}): Promise<TestGateway> {
+    const gateway = await startGateway(endpoint, { drainMs: 50, ...options });
+    stops.push(() => gateway.stop());
+    return gateway;
   }
 
   async function open(address: SocketAddress, hello?: Buffer): Promise<Socket> {
-    const socket = connect({ ...address, allowHalfOpen: true });
-    socket.on('error', () => undefined);
-    socket.write(hello ?? (await realHello({ servername: PAYMENTS })));
+    const socket = callRaw(address);
+    socket.write(hello ?? (await realHello({ servername: SNI })));
     return socket;
   }
 
   it('joins a legal hello to the endpoint and replays it byte for byte', async () => {
     const { address, listener } = await start();
-    const hello = await realHello({ servername: PAYMENTS, ALPNProtocols: ['h2'] });
+    const hello = await realHello({ servername: SNI, ALPNProtocols: ['h2'] });
     const socket = await open(address, Buffer.concat([hello, Buffer.from('and more')]));
     socket.end();
     expect(
@@ -111,7 +63,7 @@ describe('the gateway', () => {
 
   it('joins a hello that comes byte by byte, in many records', async () => {
     const { address } = await start();
-    const hello = records(...cut((await realHello({ servername: PAYMENTS })).subarray(5), 20));
+    const hello = records(...cut((await realHello({ servername: SNI })).subarray(5), 20));
     const socket = connect({ ...address, noDelay: true });
     for (const byte of hello) {
       socket.write(Buffer.of(byte));
@@ -124,7 +76,7 @@ describe('the gateway', () => {
   });
 
   it('refuses probes of one address beyond its allowance before any TLS, and not those of another', async () => {
-    const { address } = await start();
+    const { address, refusals } = await start({ now: () => 0 });
     const hello = await realHello({
       servername: 'probe.west.v1.isthmus.internal',
       minVersion: 'TLSv1.3',
@@ -154,17 +106,17 @@ describe('the gateway', () => {
     [
       'a service that is not exported',
       'unknown-service',
-      () => realHello({ servername: PAYMENTS.replace('payments', 'ledger') }),
+      () => realHello({ servername: SNI.replace('payments', 'ledger') }),
     ],
     [
       'a service that does not exist',
       'unknown-service',
-      () => realHello({ servername: PAYMENTS.replace('payments', 'nothing') }),
+      () => realHello({ servername: SNI.replace('payments', 'nothing') }),
     ],
     [
       'a service of another cluster',
       'other-cluster',
-      () => realHello({ servername: PAYMENTS.replace('west', 'east') }),
+      () => realHello({ servername: SNI.replace('west', 'east') }),
     ],
     ['a name outside the mesh', 'not-a-mesh-name', () => realHello({ servername: 'example.com' })],
     ['no server name', 'no-server-name', () => realHello({})],
@@ -185,7 +137,7 @@ describe('the gateway', () => {
   ];
   for (const [what, reason, hello] of refused) {
     it(`closes on ${what} without a byte, and dials nobody`, async () => {
-      const { address } = await start();
+      const { address, refusals } = await start();
       const socket = await open(address, await hello());
       expect((await received(socket)).length).to.equal(0);
       expect(await refusals(reason)).to.equal(1);
@@ -197,27 +149,24 @@ describe('the gateway', () => {
   }
 
   it('closes on a hello that does not come in time', async () => {
-    const { address } = await start({ helloTimeoutMs: 20 });
-    const socket = await open(address, (await realHello({ servername: PAYMENTS })).subarray(0, 50));
+    const { address, refusals } = await start({ helloTimeoutMs: 20 });
+    const socket = await open(address, (await realHello({ servername: SNI })).subarray(0, 50));
     expect((await received(socket)).length).to.equal(0);
     expect(await refusals('hello-timeout')).to.equal(1);
   });
 
   it('closes when the endpoint does not accept, so that the caller tries another', async () => {
-    const { address } = await start();
-    const hash = '00000000000000aa' as EndpointHash;
-    const workload = 'payments-0' as WorkloadName;
-    const gone = { host: '127.0.0.1', port: 1 };
-    routes.put(PAYMENTS, { sni: PAYMENTS, endpoints: [{ hash, workload, address: gone }] });
+    const { address, route, refusals } = await start();
+    route({ host: '127.0.0.1', port: 1 });
     expect((await received(await open(address))).length).to.equal(0);
     expect(await refusals('endpoint-unreachable')).to.equal(1);
   });
 
   it('stops joining a service the moment it is exported no longer', async () => {
-    const { address } = await start();
+    const { address, route } = await start();
     const first = await open(address);
     await once(first, 'data');
-    routes.delete(PAYMENTS);
+    route(undefined);
     expect((await received(await open(address))).length).to.equal(0);
     first.destroy();
   });
@@ -229,7 +178,7 @@ describe('the gateway', () => {
       socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
       socket.on('end', () => socket.end(`${bytes} bytes`));
     };
-    const hello = await realHello({ servername: PAYMENTS });
+    const hello = await realHello({ servername: SNI });
     const socket = await open(address, hello);
     socket.end('x');
     expect((await received(socket)).toString()).to.equal(`${hello.length + 1} bytes`);
@@ -248,7 +197,7 @@ describe('the gateway', () => {
   it('relays 20 MB unchanged', async () => {
     const { address } = await start();
     const body = randomBytes(20 * 1024 * 1024);
-    const hello = await realHello({ servername: PAYMENTS });
+    const hello = await realHello({ servername: SNI });
     const socket = await open(address, hello);
     const echoed = received(socket);
     socket.end(body);
@@ -278,7 +227,7 @@ describe('the gateway', () => {
   });
 
   it('resets connections over its limit, and takes new ones when others have gone', async () => {
-    const { address } = await start({ connectionsMax: 2 });
+    const { address, refusals } = await start({ connectionsMax: 2 });
     const first = await open(address);
     const second = await open(address);
     await Promise.all([once(first, 'data'), once(second, 'data')]);
@@ -292,7 +241,7 @@ describe('the gateway', () => {
   });
 
   it('resets connections of one source over its share', async () => {
-    const { address } = await start({ connectionsPerSourceMax: 1 });
+    const { address, refusals } = await start({ connectionsPerSourceMax: 1 });
     const first = await open(address);
     await once(first, 'data');
     expect((await received(await open(address))).length).to.equal(0);

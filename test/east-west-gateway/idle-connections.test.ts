@@ -7,9 +7,9 @@ import { CONNECTIONS_MAX, CONNECTIONS_PER_SOURCE_MAX } from '../../src/east-west
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import { listen } from '../../src/runtime/listen.ts';
 import { realHello } from '../wire/client-hello-bytes.ts';
+import { SNI } from './gateway-fixture.ts';
 
 const GATEWAY = fileURLToPath(new URL('./idle-gateway.js', import.meta.url));
-const SNI = 'p80.payments.shop.west.v1.isthmus.internal';
 /** The gateway and this process each need two descriptors a connection, beside their own few. */
 const DESCRIPTORS =
   Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' })) || Infinity;

@@ -43,19 +43,16 @@ export class Refusals {
     this.#rate = new RateLimit(perSecond, AUDIT_REFUSALS_PER_MINUTE_MAX, options.now);
   }
 
-  note(
-    error: MeshError,
-    caller: ClusterName,
-    from: { readonly instance: string; readonly address: string },
-  ): void {
+  /** `instance` and `address`: of the agent that asked. */
+  note(error: MeshError, caller: ClusterName, instance: string, address: string): void {
     const { metrics, log } = this.#options;
     if (!REFUSALS.has(error.code)) return;
-    log.warn({ error, cluster: caller, ...from }, 'publish refused');
+    log.warn({ error, cluster: caller, instance, address }, 'publish refused');
     const rival = error.code === 'INSTANCE_CONFLICT';
     if (rival) metrics.rivals.inc();
     if (!this.#rate.take()) return;
     const commit: Commit = {
-      puts: rival ? [{ key: rivalKey(caller), value: this.#rival(from) }] : [],
+      puts: rival ? [{ key: rivalKey(caller), value: this.#rival(instance, address) }] : [],
       deletes: [],
     };
     this.#write(commit, caller, `${error.code}: ${error.message}`).catch((failure: unknown) =>
@@ -63,13 +60,7 @@ export class Refusals {
     );
   }
 
-  #rival({
-    instance,
-    address,
-  }: {
-    readonly instance: string;
-    readonly address: string;
-  }): Uint8Array {
+  #rival(instance: string, address: string): Uint8Array {
     const atMs = BigInt(this.#options.now());
     return Rival.encode({ instance: instance.slice(0, 80), address, atMs }).finish();
   }
