@@ -1,6 +1,6 @@
 /** Arguments that more than one command takes, read as the configuration reads them. */
 
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import * as v from 'valibot';
 import {
   type Namespace,
@@ -16,6 +16,21 @@ export function durationArgument(text: string): number {
   const parsed = v.safeParse(duration(), text);
   if (parsed.success) return parsed.output;
   throw new InvalidArgumentError('Use a number and a unit, such as 500ms, 30s, 5m or 1h.');
+}
+
+/** Reads to milliseconds; `otherwise` is written as a user would. */
+export function durationOption(flags: string, description: string, otherwise: string): Option {
+  return new Option(flags, description)
+    .argParser(durationArgument)
+    .default(durationArgument(otherwise), otherwise);
+}
+
+/** Throws InvalidArgumentError for what no sidecar could be asked for. */
+export function serviceUrlArgument(text: string): string {
+  if (text.startsWith('http://') && URL.canParse(text)) return text;
+  throw new InvalidArgumentError(
+    'Start with http:// and name a service, such as http://payments.shop.svc.clusterset.local/.',
+  );
 }
 
 export interface ServiceArgument {

@@ -38,7 +38,7 @@ export function callThrough(
       reject(
         new MeshError(
           'PEER_UNAVAILABLE',
-          `no answer from the sidecar at "${formatAddress(outbound)}": ${messageOf(error)}`,
+          `no answer from the sidecar at "${formatAddress(outbound)}": ${messageOf(error)}; "isthmus status" shows whether it runs`,
           { cause: error },
         ),
       );

@@ -65,10 +65,9 @@ export class IntentClient {
         .map(each => each.cluster),
     );
     if (exporters.has(cluster)) return;
-    const found = exporters.size === 0 ? 'nobody does' : `${[...exporters].sort().join(', ')} do`;
     throw new MeshError(
       'REQUEST_INVALID',
-      `cluster "${cluster}" does not export "${name}"; ${found}`,
+      `cluster "${cluster}" does not export "${name}"; exported by: ${[...exporters].sort().join(', ') || 'nobody'}`,
     );
   }
 

@@ -1,7 +1,7 @@
 /** The `isthmus` command. Components are dispatched by `bin/isthmus.js`; each other command is in `commands/`. */
 
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Help, type Option } from 'commander';
 import { type ErrorCode, isMeshError, messageOf } from '../mesh/errors.ts';
 import { addAuditCommand } from './commands/audit.ts';
 import { addCallCommand } from './commands/call.ts';
@@ -45,6 +45,7 @@ function createProgram(): Command {
   const program = new Command('isthmus')
     .description('One mesh over many clusters: call a service by name, wherever it runs.')
     .version(packageVersion(), '-v, --version')
+    .configureHelp({ optionDescription: describeOption })
     .showHelpAfterError('(run with --help for usage)')
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error:/, style('error:', 'red'))),
@@ -80,6 +81,17 @@ function createProgram(): Command {
   addTrustExportCommand(program);
   addTrustImportCommand(program);
   return program;
+}
+
+/** As commander has it, but with what is required, and without defaults that say nothing. */
+function describeOption(option: Option): string {
+  if (option.mandatory) return `${option.description} (required)`;
+  const { defaultValue } = option as { readonly defaultValue: unknown };
+  const isSilent =
+    defaultValue === '' ||
+    defaultValue === false ||
+    (Array.isArray(defaultValue) && defaultValue.length === 0);
+  return isSilent ? option.description : new Help().optionDescription(option);
 }
 
 function packageVersion(): string {

@@ -28,7 +28,12 @@ export function readPkiFile(path: string, password: string | undefined): PkiFile
       : readPkcs12(content, password);
   } catch (cause) {
     const hint = password === undefined ? '; does it need --password-file?' : '';
-    throw new MeshError('CERTIFICATE_INVALID', `"${path}": ${messageOf(cause)}${hint}`, { cause });
+    const why = messageOf(cause).replace(/\.$/, '');
+    throw new MeshError(
+      'CERTIFICATE_INVALID',
+      `"${path}" cannot be read as PEM or PKCS#12: ${why}${hint}`,
+      { cause },
+    );
   }
 }
 

@@ -33,7 +33,7 @@ export async function judgeIdentity(
   if (owner === undefined) {
     throw new MeshError(
       'CONFIG_INVALID',
-      `no cluster of the configuration has trust domain "${trustDomain}"; revoke "${id}" where its cluster is run`,
+      `no cluster of the configuration has trust domain "${trustDomain}"; do this where the cluster of "${id}" is run`,
     );
   }
   const channel = await operatorChannel(owner.agent, AgentTrustOperatorDefinition);

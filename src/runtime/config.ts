@@ -29,13 +29,13 @@ export function readConfig(file: string): string {
   try {
     const { size } = statSync(file);
     if (size > CONFIG_BYTES_MAX) {
-      throw new Error(`is ${size} bytes long; the limit is ${CONFIG_BYTES_MAX}`);
+      throw new Error(`it is ${size} bytes long; the limit is ${CONFIG_BYTES_MAX}`);
     }
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new MeshError('CONFIG_UNREADABLE', `config file "${file}": ${messageOf(cause)}`, {
-      cause,
-    });
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = isMissing ? 'does not exist' : `cannot be read: ${messageOf(cause)}`;
+    throw new MeshError('CONFIG_UNREADABLE', `config file "${file}" ${why}`, { cause });
   }
 }
 

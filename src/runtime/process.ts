@@ -94,15 +94,7 @@ interface Options {
 }
 
 function parseOptions(component: string, argv: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      config: { type: 'string', short: 'c' },
-      'state-dir': { type: 'string' },
-      'check-config': { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
+  const { values } = parseArguments(component, argv);
   if (values.config === undefined && !values.help) {
     throw new Error(`--config FILE is required\n\n${usage(component)}`);
   }
@@ -112,6 +104,22 @@ function parseOptions(component: string, argv: readonly string[]): Options {
     checkConfig: values['check-config'],
     help: values.help,
   };
+}
+
+function parseArguments(component: string, argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        config: { type: 'string', short: 'c' },
+        'state-dir': { type: 'string' },
+        'check-config': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (cause) {
+    throw new Error(`${messageOf(cause)}\n\n${usage(component)}`, { cause });
+  }
 }
 
 function usage(component: string): string {

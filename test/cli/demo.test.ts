@@ -93,7 +93,7 @@ describe('isthmus demo', function () {
     const { code, stderr } = await startDemo('--check').finished;
     await closeServer(taken);
     expect(code).to.equal(1);
-    expect(stderr).to.contain(`127.0.0.1:${admin.port}`).and.to.contain('taken by another process');
+    expect(stderr).to.contain(`127.0.0.1:${admin.port}`).and.to.contain('does another demo run');
     expectNothingLeft();
   });
 });

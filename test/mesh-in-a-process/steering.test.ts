@@ -101,7 +101,7 @@ describe('an intent', function () {
     const elsewhere = await refusalOf(client =>
       client.requireExport({ ...CHECKOUT, name: parseServiceName('payments') }, EAST),
     );
-    expect(elsewhere).to.have.property('message').that.contains('west do');
+    expect(elsewhere).to.have.property('message').that.contains('exported by: west');
     await intents(client => client.requireExport(CHECKOUT, EAST));
     await intents(client => client.requireCluster(WEST));
   });

@@ -84,7 +84,7 @@ describe('a process', () => {
   it('exits 2 when the configuration cannot be read, naming the file', async () => {
     const run = new Run(['--config', join(dir(), 'nowhere.yaml')]);
     expect(await run.exit).to.equal(2);
-    expect(run.stderr).to.include('nowhere.yaml').and.include('ENOENT');
+    expect(run.stderr).to.include('nowhere.yaml').and.include('does not exist');
   });
 
   it('exits 2 when the configuration is larger than 1 MiB', async () => {

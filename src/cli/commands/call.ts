@@ -1,6 +1,7 @@
 /** `isthmus call`. */
 
 import type { Command } from 'commander';
+import { serviceUrlArgument } from '../arguments.ts';
 import { callThrough } from '../call.ts';
 import { findSidecar, readFleet } from '../fleet.ts';
 import { configDirOption, FOUND_WRONG, outputOption } from '../options.ts';
@@ -11,15 +12,10 @@ export function addCallCommand(program: Command): void {
     .command('call')
     .description('send one HTTP request as a workload would, through its sidecar')
     .argument('<from>', 'calling workload, such as east/web')
-    .argument('<url>', 'such as http://payments.shop.svc.clusterset.local/')
+    .argument('<url>', 'such as http://payments.shop.svc.clusterset.local/', serviceUrlArgument)
     .addOption(configDirOption())
     .addOption(outputOption())
     .action(async (from: string, url: string, options: { configDir: string; output: string }) => {
-      if (!/^http:\/\//.test(url) || !URL.canParse(url)) {
-        throw new Error(
-          `URL ${JSON.stringify(url)} must start with http:// and name a service, such as http://payments.shop.svc.clusterset.local/`,
-        );
-      }
       const result = await callThrough(
         findSidecar(readFleet(options.configDir), from).outboundHttp,
         url,
@@ -31,7 +27,7 @@ export function addCallCommand(program: Command): void {
           took: `${result.durationMs.toFixed(1)} ms`,
           ...result.upstream,
         });
-        process.stderr.write(`${table(['UPSTREAM', ''], rows)}\n\n`);
+        process.stderr.write(`${table(['CALL', url], rows)}\n\n`);
         process.stdout.write(result.body.endsWith('\n') ? result.body : `${result.body}\n`);
       }
       process.exitCode = result.status < 400 ? 0 : FOUND_WRONG;

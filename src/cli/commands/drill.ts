@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { type ClusterName, parseClusterName } from '../../mesh/names.ts';
-import { durationArgument } from '../arguments.ts';
+import { durationOption } from '../arguments.ts';
 import { formatForecast, preflight, runDrill } from '../drill/drill.ts';
 import { isSafe } from '../drill/preflight.ts';
 import { readFleet } from '../fleet.ts';
@@ -27,8 +27,8 @@ export function addDrillCommand(program: Command): void {
     .argument('<cluster>', 'such as east', parseClusterName)
     .option('--dry-run', 'only show where the load would go, and whether there is room')
     .option('--force', 'drain even if a service has no room elsewhere')
-    .option('--over <duration>', 'how long the drain takes', durationArgument, 30_000)
-    .option('--hold <duration>', 'how long it stays drained', durationArgument, 60_000)
+    .addOption(durationOption('--over <duration>', 'how long the drain takes', '30s'))
+    .addOption(durationOption('--hold <duration>', 'how long it stays drained', '1m'))
     .addOption(configDirOption())
     .action(async (cluster: ClusterName, options: Options) => {
       const fleet = readFleet(options.configDir);

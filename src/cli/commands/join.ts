@@ -1,6 +1,5 @@
 /** `isthmus join` and `isthmus leave`: how a cluster becomes a member of the ClusterSet, and stops being one. */
 
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
@@ -8,7 +7,7 @@ import { joinClusterSet } from '../../global-registry/client.ts';
 import { ensurePrivateDir } from '../../runtime/state-file.ts';
 import { MembershipOperatorDefinition } from '../../wire/generated/isthmus/operator/v1/membership.ts';
 import { readFleet } from '../fleet.ts';
-import { operatorChannel } from '../operator.ts';
+import { operatorChannel, operatorName } from '../operator.ts';
 import { configDirOption } from '../options.ts';
 
 export function addJoinCommand(program: Command): void {
@@ -47,10 +46,14 @@ export function addLeaveCommand(program: Command): void {
       const channel = await operatorChannel(registry, MembershipOperatorDefinition);
       try {
         const { reason } = options;
-        const request = { cluster, reason, by: userInfo().username };
+        const request = { cluster, reason, by: operatorName() };
         const { endMembership } = MembershipOperatorDefinition.methods;
         const { records } = await channel.unary(endMembership, request);
-        process.stdout.write(`${cluster} has left: ${records} records removed\n`);
+        process.stdout.write(
+          records > 0
+            ? `${cluster} has left: ${records} records removed\n`
+            : `${cluster} had published nothing; a membership of that name, if there was one, is over\n`,
+        );
       } finally {
         channel.close();
       }

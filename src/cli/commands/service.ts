@@ -31,10 +31,16 @@ export function addServiceCommands(program: Command): void {
     .option(...reason)
     .addOption(configDirOption())
     .action(async (name: ServiceArgument, options: ChangeOptions & { clusters: string[] }) => {
-      await askRegistry(readFleet(options.configDir), channel =>
-        channel.unary(methods.ownService, { ...asked(name, options), clusters: options.clusters }),
-      );
-      say(`${formatService(name)} is backed by ${options.clusters.join(', ')} and nobody else`);
+      const { clusters } = options;
+      const services = await askRegistry(readFleet(options.configDir), async channel => {
+        await channel.unary(methods.ownService, { ...asked(name, options), clusters });
+        return (await channel.unary(methods.listServices, {})).services;
+      });
+      const service = formatService(name);
+      const exporters = services.find(each => each.service === service)?.exporters ?? [];
+      const waiting = namesOf(exporters.filter(each => each.waiting !== ''));
+      say(`${service} may be backed by ${clusters.join(', ')} and nobody else`);
+      if (waiting !== '') say(`it is exported, and now backed no longer, by ${waiting}`);
     });
 
   service

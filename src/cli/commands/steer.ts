@@ -5,6 +5,7 @@ import type { Intent } from '../../mesh/intent.ts';
 import { type ClusterName, parseClusterName } from '../../mesh/names.ts';
 import {
   durationArgument,
+  durationOption,
   formatService,
   type ServiceArgument,
   serviceArgument,
@@ -24,11 +25,8 @@ export function addSteerCommands(program: Command): void {
     .command('drain')
     .description("take a cluster's traffic away, evenly over a time; works while it is unreachable")
     .argument('<cluster>', 'such as east', parseClusterName)
-    .option(
-      '--over <duration>',
-      'such as 30s or 5m; 0s takes everything at once',
-      durationArgument,
-      300_000,
+    .addOption(
+      durationOption('--over <duration>', 'such as 30s or 5m; 0s takes everything at once', '5m'),
     )
     .option('--reason <text>', 'why, for whoever reads the journal', '')
     .addOption(configDirOption())

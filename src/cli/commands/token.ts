@@ -1,14 +1,13 @@
 /** `isthmus token create|list|revoke`: one-time tokens that admit a cluster, kept by the registry. */
 
-import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import {
   type JoinTokenState,
   MembershipOperatorDefinition,
 } from '../../wire/generated/isthmus/operator/v1/membership.ts';
-import { durationArgument } from '../arguments.ts';
+import { durationOption } from '../arguments.ts';
 import { readFleet } from '../fleet.ts';
-import { operatorChannel } from '../operator.ts';
+import { operatorChannel, operatorName } from '../operator.ts';
 import { configDirOption, outputOption } from '../options.ts';
 import { formatDuration, table } from '../text.ts';
 
@@ -25,14 +24,13 @@ export function addTokenCommand(program: Command): void {
     .command('create')
     .description('make a token; its holder becomes this cluster, once')
     .argument('<cluster>', 'name of the new cluster, such as east')
-    .option('--ttl <duration>', 'how long it may be used', durationArgument, 3_600_000)
+    .addOption(durationOption('--ttl <duration>', 'how long it may be used', '1h'))
     .option('--rejoin', 'although a cluster of this name is a member', false)
     .addOption(configDirOption())
     .addOption(outputOption())
     .action(async (cluster: string, options: CommonOptions & { ttl: number; rejoin: boolean }) => {
       const { ttl, rejoin } = options;
-      const by = userInfo().username;
-      const request = { cluster, ttlMs: BigInt(ttl), by, rejoin };
+      const request = { cluster, ttlMs: BigInt(ttl), by: operatorName(), rejoin };
       const created = await atRegistry(options, channel => channel.unary(createJoinToken, request));
       if (options.output === 'json') {
         const expiresMs = Number(created.expiresMs);
@@ -61,10 +59,8 @@ export function addTokenCommand(program: Command): void {
     .argument('<id>', 'as "isthmus token list" shows it')
     .addOption(configDirOption())
     .action(async (id: string, options: { configDir: string }) => {
-      const by = userInfo().username;
-      const revoked = await atRegistry(options, channel =>
-        channel.unary(revokeJoinToken, { id, by }),
-      );
+      const request = { id, by: operatorName() };
+      const revoked = await atRegistry(options, channel => channel.unary(revokeJoinToken, request));
       const { id: found = id, cluster = '' } = revoked.token ?? {};
       process.stdout.write(`token ${found} for ${cluster} is revoked\n`);
     });

@@ -1,10 +1,10 @@
 /** `isthmus trust revoke|restore ID|CLUSTER` and `isthmus trust list`. */
 
-import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { parseClusterName } from '../../mesh/names.ts';
 import { requireSpiffeId } from '../../mesh/spiffe-id.ts';
 import { readFleet } from '../fleet.ts';
+import { operatorName } from '../operator.ts';
 import { configDirOption, FOUND_WRONG, outputOption } from '../options.ts';
 import {
   formatRevocations,
@@ -61,8 +61,7 @@ async function judge(subject: string, revoked: boolean, options: Options): Promi
   if (subject.startsWith('spiffe://')) {
     await judgeIdentity(fleet, requireSpiffeId(subject), revoked, reason);
   } else {
-    const by = userInfo().username;
-    await judgeCluster(fleet, parseClusterName(subject), revoked, reason, by);
+    await judgeCluster(fleet, parseClusterName(subject), revoked, reason, operatorName());
   }
   process.stdout.write(
     `${subject} is ${revoked ? 'revoked' : 'restored'}; "isthmus trust list" shows who has heard of it\n`,

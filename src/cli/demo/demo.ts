@@ -6,11 +6,14 @@
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatAddress } from '../../mesh/address.ts';
+import { isMeshError, MeshError } from '../../mesh/errors.ts';
+import { closeServer, listen } from '../../runtime/listen.ts';
 import { aborted } from '../../runtime/supervise.ts';
-import { type Fleet, type FleetMember, readFleet } from '../fleet.ts';
+import { allMembers, type Fleet, type FleetMember, readFleet } from '../fleet.ts';
 import { DEFAULT_CONFIG_DIR } from '../options.ts';
 import { style } from '../text.ts';
 import { applicationProcess } from './application.ts';
@@ -124,6 +127,7 @@ async function startFleet(
   if (fleet.clusters.length !== names.length) {
     throw new Error(`the demo needs clusters ${names.join(', ')} in "${options.configDir}"`);
   }
+  await requireFree(fleet);
   const stateDir = (name: string): string => join(runDir, 'state', name);
   const component = (member: FleetMember, configFile?: string): ProcessSpec =>
     componentProcess(member, stateDir(member.name), configFile);
@@ -164,6 +168,22 @@ async function startFleet(
     ),
   );
   return { fleet, processes, stateDir };
+}
+
+/** Another demo's processes would answer in place of those that are started here. Throws ADDRESS_IN_USE. */
+async function requireFree(fleet: Fleet): Promise<void> {
+  for (const { admin } of allMembers(fleet)) {
+    const server = createServer();
+    try {
+      await listen(server, admin);
+    } catch (error) {
+      if (!isMeshError(error, 'ADDRESS_IN_USE')) throw error;
+      throw new MeshError('ADDRESS_IN_USE', `${error.message}; does another demo run?`, {
+        cause: error,
+      });
+    }
+    await closeServer(server);
+  }
 }
 
 function commandsToTry(options: DemoOptions): string {

@@ -11,6 +11,7 @@ import { sleep } from '../../runtime/supervise.ts';
 import { askAdminBody } from '../admin-client.ts';
 import type { Fleet } from '../fleet.ts';
 import { IntentClient } from '../intents.ts';
+import { agentOf } from '../operator.ts';
 import { formatDuration, style, table } from '../text.ts';
 import {
   type DrillService,
@@ -39,8 +40,12 @@ const LOOK_MS = 1_000;
 /** Beyond the drill's own end, for a drain whose command is gone. */
 const EXPIRY_MARGIN_MS = 30_000;
 
-/** As the first agent that answers, not of the drained cluster if possible, imports them. */
+/**
+ * As the first agent that answers, not of the drained cluster if possible, imports them. Throws
+ * CONFIG_INVALID for a cluster that the configuration does not name, PEER_UNAVAILABLE.
+ */
 export async function preflight(fleet: Fleet, cluster: ClusterName): Promise<Forecast[]> {
+  agentOf(fleet, cluster);
   const others = fleet.clusters.filter(each => each.name !== cluster);
   for (const { agent } of [...others, ...fleet.clusters]) {
     const services = await askAdminBody<DrillService[]>(agent.admin, '/debug/imports');

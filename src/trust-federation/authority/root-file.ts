@@ -26,7 +26,7 @@ export async function loadRoots(path: string, trustDomain?: TrustDomain): Promis
   if (content === undefined) {
     throw new MeshError(
       'FILE_UNREADABLE',
-      `"${path}" does not exist; copy it from where this process's trust was set up`,
+      `"${path}" does not exist; "isthmus enrol" writes it into a proxy's state directory`,
     );
   }
   try {
