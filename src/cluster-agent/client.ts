@@ -9,6 +9,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SocketAddress } from '../mesh/address.ts';
+import type { InboundName } from '../mesh/callers.ts';
 import { type Collection, type ObservableInput, sameValue } from '../mesh/collection.ts';
 import { MeshError } from '../mesh/errors.ts';
 import type { Locality } from '../mesh/locality.ts';
@@ -67,6 +68,8 @@ export interface ProxyIdentity {
   readonly name: WorkloadName;
   readonly spiffeId: SpiffeId;
   readonly locality: Locality;
+  /** Sidecars: the ports of services that it serves. */
+  readonly inbound?: readonly InboundName[];
 }
 
 export interface AgentLink {
@@ -74,6 +77,8 @@ export interface AgentLink {
   readonly identity: SvidSource;
   /** Own trust domain and those of the other clusters. */
   readonly bundles: Collection<TrustDomain, TrustBundle>;
+  /** Sidecars: who may call the ports that it serves. A port is not there until the agent has said. */
+  readonly callers: Collection<InboundName, ReadonlySet<TrustDomain>>;
   /** Sidecars: everything callable. Empty in a gateway. */
   readonly upstreams: Collection<UpstreamName, Upstream>;
   /** Sidecars: lower-case `host:port`, and the bare `host` for port 80. Empty in a gateway. */
@@ -180,7 +185,10 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     lastUpdateMs: undefined,
     source: restored === true ? 'disk' : 'none',
   };
-  const types = proxy.kind === 'gateway' ? GATEWAY_TYPES : SIDECAR_TYPES;
+  const { inbound = [] } = proxy;
+  // To name nothing would ask for everything.
+  const ofInbound: readonly ResourceType[] = inbound.length > 0 ? ['extension-config'] : [];
+  const types = [...ofInbound, ...(proxy.kind === 'gateway' ? GATEWAY_TYPES : SIDECAR_TYPES)];
   const unanswered = new Set(types);
   const ads = new AdsClient({
     node: {
@@ -191,6 +199,7 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
     },
     control: agent.control,
     types,
+    names: { 'extension-config': inbound },
     identity,
     received,
     applied: type => {
@@ -222,6 +231,7 @@ export async function linkToAgent(options: AgentLinkOptions): Promise<AgentLink>
   return {
     identity,
     bundles: received.bundles,
+    callers: received.callers,
     upstreams: received.upstreams,
     hosts: received.hosts,
     held: received.held,

@@ -6,6 +6,7 @@
 import type { AgentLink } from '../cluster-agent/client.ts';
 import { linkToAgent } from '../cluster-agent/client.ts';
 import type { SocketAddress } from '../mesh/address.ts';
+import { inboundName } from '../mesh/callers.ts';
 import { isClosed } from '../mesh/path.ts';
 import { keyOf } from '../mesh/service.ts';
 import { workloadId } from '../mesh/spiffe-id.ts';
@@ -49,6 +50,7 @@ export async function buildSidecar(
       name: workload.name,
       spiffeId: workloadId(trustDomain, workload.namespace, workload.serviceAccount),
       locality,
+      inbound: config.inbound.services.map(({ service, port }) => inboundName(service, port)),
     },
     agent,
     stateDir,
@@ -174,6 +176,7 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
     cluster: config.cluster,
     services,
     inFlight,
+    authorization: { own: config.trustDomain, callers: link.callers },
     identity: () => identity.current().id,
     now,
     figuresOf: (service, peer) => reporter.inboundFigures(service, peer),
@@ -206,6 +209,9 @@ export async function assembleSidecar(parts: SidecarParts): Promise<AssembledSid
   admin.debug('identity', () => describeIdentity(identity.current(), bundles, now()));
   admin.debug('bundles', () => describeBundles(bundles.entries().values()));
   admin.debug('refusals', () => refusedPeers.list());
+  admin.debug('callers', () =>
+    Object.fromEntries([...link.callers.entries()].map(([name, callers]) => [name, [...callers]])),
+  );
   admin.debug('held', () => link.held.entries());
   admin.debug('hosts', () => hosts.entries());
   admin.debug('upstreams', () => [...rotations.all()].map(each => each.describe(now())));

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { ProxyReport } from '../../src/cluster-agent/proxies/proxy-reports.ts';
+import { type InboundName, inboundName } from '../../src/mesh/callers.ts';
 import type { Freshness } from '../../src/mesh/cluster.ts';
-import { parseClusterName } from '../../src/mesh/names.ts';
+import { parseClusterName, parseNamespace, parseServiceName } from '../../src/mesh/names.ts';
 import { parseTrustDomain, requireSpiffeId } from '../../src/mesh/spiffe-id.ts';
 import { type UpstreamName, upstreamName } from '../../src/mesh/upstream.ts';
 import { meshErrorOf } from '../runtime/rejection.ts';
@@ -29,6 +30,9 @@ import { publishedCluster } from './published-cluster.ts';
 
 const CHECKOUT = upstreamName('checkout.shop.svc.clusterset.local', 80);
 const PAYMENTS = upstreamName('payments.shop.svc.clusterset.local', 80);
+const [INBOUND, INBOUND_TCP] = [80, 9000].map(port =>
+  inboundName({ namespace: parseNamespace('shop'), name: parseServiceName('checkout') }, port),
+) as [InboundName, InboundName];
 const WEST = parseClusterName('west');
 
 describe('an agent and its proxies', () => {
@@ -56,6 +60,12 @@ describe('an agent and its proxies', () => {
 
   function workloads({ link }: RunningLink, upstream: UpstreamName): string[] | undefined {
     return link.upstreams.get(upstream)?.endpoints.map(({ workload }) => workload);
+  }
+
+  /** Without the ".example". */
+  function callers({ link }: RunningLink, port = INBOUND): string | undefined {
+    const trustDomains = link.callers.get(port);
+    return trustDomains && [...trustDomains].map(each => each.replace('.example', '')).join();
   }
 
   /** Routes come last to a sidecar, listeners to a gateway; one that gets neither has at least roots. */
@@ -141,6 +151,29 @@ describe('an agent and its proxies', () => {
       expect(workloads(sidecar, CHECKOUT)).to.deep.equal(['checkout-1']);
     });
 
+    it('says who may call the ports that a sidecar serves, and of no others', async () => {
+      const inbound = [INBOUND, INBOUND_TCP];
+      const [sidecar, other] = [
+        await join_('checkout-0', { inbound }),
+        await join_('web-0', { inbound: [INBOUND_TCP] }),
+      ];
+      await Promise.all([settled(sidecar), settled(other)]);
+      expect(inbound.map(port => callers(sidecar, port))).to.deep.equal(['east', 'east']);
+      expect([...other.link.callers.entries().keys()]).to.deep.equal([INBOUND_TCP]);
+      registry.write(WEST, publishedCluster('west', ['payments-0']));
+      await eventually('a new cluster', () => callers(sidecar) === 'east,west');
+      const services = join(dir(), 'services.yaml');
+      const exported = (more: string) => SERVICES.replace('export: true\n', more);
+      await writeFile(services, exported('export: true\n    exportTo: [eu]\n'));
+      await eventually('a narrower export', () => callers(sidecar) === 'east');
+      registry.write(parseClusterName('eu'), publishedCluster('eu', []));
+      await eventually('the cluster it is for', () => callers(sidecar) === 'east,eu');
+      await writeFile(services, exported('export: false\n'));
+      await eventually('no export', () => callers(sidecar) === 'east');
+      await writeFile(services, SERVICES.replace('name: checkout', 'name: basket'));
+      await eventually('no such service', () => callers(sidecar) === undefined);
+    });
+
     it('gives the gateway routes to exported services and nothing else', async () => {
       const gateway = await join_('gateway-east-0', { kind: 'gateway' });
       await settled(gateway, 'gatewayRoutes');
@@ -175,14 +208,18 @@ describe('an agent and its proxies', () => {
     });
 
     it('a proxy starts from disk while its agent is down', async () => {
-      const options = await prepareProxy({ dir: dir(), agent, name: 'web-0' });
+      registry.write(WEST, publishedCluster('west', ['payments-0']));
+      const place = { dir: dir(), agent, name: 'web-0', inbound: [INBOUND] };
+      const options = await prepareProxy(place);
       const first = await startLink(options);
       await settled(first);
+      await eventually('west', () => callers(first) === 'east,west');
       await first.stop();
       await agent.stop();
       const second = await startLink(options);
       links.push(second);
       expect(second.link.status().source).to.equal('disk');
+      expect(callers(second)).to.equal('east,west');
       expect(workloads(second, CHECKOUT)).to.deep.equal(['checkout-0']);
       expect(second.link.identity.current().id).to.equal(options.proxy.spiffeId);
       agent = await startAgent({ dir: dir(), registry });
@@ -229,8 +266,8 @@ describe('an agent and its proxies', () => {
 
     it('an agent that knows nothing of the others takes nothing away', async () => {
       registry.write(WEST, publishedCluster('west', ['payments-0']));
-      const options = await prepareProxy({ dir: dir(), agent, name: 'web-0' });
-      const sidecar = await startLink(options);
+      const place = { dir: dir(), agent, name: 'web-0', inbound: [INBOUND] };
+      const sidecar = await startLink(await prepareProxy(place));
       links.push(sidecar);
       const host = 'payments.shop.svc.clusterset.local';
       // Routes come last: with them the sidecar has everything.
@@ -248,6 +285,7 @@ describe('an agent and its proxies', () => {
       );
       expect(workloads(sidecar, PAYMENTS)).to.deep.equal(['payments-0']);
       expect(sidecar.link.hosts.get(host)).to.equal(PAYMENTS);
+      expect(callers(sidecar)).to.equal('east,west');
     });
   });
 

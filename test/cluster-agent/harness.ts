@@ -13,6 +13,7 @@ import {
 import { type ClusterAgent, createClusterAgent } from '../../src/cluster-agent/cluster-agent.ts';
 import { agentConfigSchema } from '../../src/cluster-agent/config.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
+import type { InboundName } from '../../src/mesh/callers.ts';
 import { parseClusterName, parseWorkloadName } from '../../src/mesh/names.ts';
 import { parseTrustDomain, requireSpiffeId, type SpiffeId } from '../../src/mesh/spiffe-id.ts';
 import { gatewayId } from '../../src/mesh/system-identities.ts';
@@ -91,6 +92,8 @@ export interface ProxyPlace {
   readonly id?: SpiffeId;
   readonly kind?: 'sidecar' | 'gateway';
   readonly zone?: string;
+  /** Ports that the sidecar serves. */
+  readonly inbound?: readonly InboundName[];
   /** What the token is for, if not the proxy's own ID. */
   readonly tokenId?: SpiffeId;
   readonly tokenTtlMs?: number;
@@ -125,6 +128,7 @@ export async function prepareProxy(place: ProxyPlace): Promise<AgentLinkOptions>
       name: parseWorkloadName(name),
       spiffeId,
       locality: { region: 'us-east', zone: place.zone ?? 'us-east-1' },
+      inbound: place.inbound ?? [],
     },
     agent: agent.addresses,
     stateDir,

@@ -12,6 +12,7 @@ import {
   assembleGateway,
 } from '../../src/east-west-gateway/east-west-gateway.ts';
 import { formatAddress, type SocketAddress } from '../../src/mesh/address.ts';
+import { type InboundName, inboundName } from '../../src/mesh/callers.ts';
 import { Table } from '../../src/mesh/collection.ts';
 import type { ClusterName, Namespace, ServiceName, WorkloadName } from '../../src/mesh/names.ts';
 import { endpointHash, type Protocol, serviceHost } from '../../src/mesh/service.ts';
@@ -62,6 +63,7 @@ export class TestIdentity implements SvidSource {
 export interface TestLink extends AgentLink {
   readonly identity: TestIdentity;
   readonly bundles: Table<TrustDomain, TrustBundle>;
+  readonly callers: Table<InboundName, ReadonlySet<TrustDomain>>;
   readonly upstreams: Table<UpstreamName, Upstream>;
   readonly hosts: Table<string, UpstreamName>;
   readonly gatewayRoutes: Table<string, GatewayRoute>;
@@ -73,6 +75,7 @@ export function testLink(svid: Svid, trusted: readonly TestAuthority[]): TestLin
   return {
     identity: new TestIdentity(svid),
     bundles,
+    callers: new Table('callers'),
     upstreams: new Table('upstreams'),
     hosts: new Table('hosts'),
     held: new Table('held'),
@@ -176,6 +179,7 @@ export class TestMesh {
       spec.svid ?? this.svid(cluster, workload),
       Object.values(this.authorities),
     );
+    for (const { name } of services) exportTo(link, name, Object.values(this.authorities));
     const { now = Date.now, random = () => 0 } = spec;
     const sidecar = await assembleSidecar({
       config,
@@ -287,6 +291,20 @@ export function testEndpoint(
     path: spec.path ?? 'direct',
     sni: formatSni({ ...serviceSni(cluster, service), endpoint: hash }),
   };
+}
+
+/** Tells a sidecar who may call its service, as its agent would. */
+export function exportTo(
+  link: TestLink,
+  service: string,
+  callers: readonly Pick<TestAuthority, 'trustDomain'>[],
+): void {
+  const trustDomains = callers.map(({ trustDomain }) => trustDomain);
+  link.callers.put(inboundOf(service), new Set(trustDomains));
+}
+
+export function inboundOf(service: string): InboundName {
+  return inboundName({ namespace: 'shop' as Namespace, name: service as ServiceName }, 80);
 }
 
 export function serviceSni(cluster: string, service: string, port = 80) {

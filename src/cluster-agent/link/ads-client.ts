@@ -28,6 +28,8 @@ export interface AdsClientOptions {
   readonly node: Node;
   readonly control: SocketAddress;
   readonly types: readonly ResourceType[];
+  /** What is asked for by name; of the other types, everything. */
+  readonly names: Readonly<Partial<Record<ResourceType, readonly string[]>>>;
   readonly identity: SvidSource;
   readonly received: Received;
   /** A response is in force. */
@@ -92,12 +94,12 @@ export class AdsClient {
   }
 
   #subscription(type: ResourceType): DeltaDiscoveryRequest {
-    const { node, received } = this.#options;
+    const { node, names, received } = this.#options;
     return {
       ...EMPTY_REQUEST,
       node,
       typeUrl: RESOURCE_TYPE_URLS[type],
-      resourceNamesSubscribe: ['*'],
+      resourceNamesSubscribe: [...(names[type] ?? ['*'])],
       initialResourceVersions: received.versions(type),
     };
   }

@@ -6,6 +6,7 @@
  * themselves are what goes to disk, so a restart reads them exactly as they came.
  */
 
+import type { InboundName } from '../../mesh/callers.ts';
 import { type Collection, Table } from '../../mesh/collection.ts';
 import { messageOf } from '../../mesh/errors.ts';
 import type { ClusterName } from '../../mesh/names.ts';
@@ -22,6 +23,7 @@ import {
   type UpstreamName,
 } from '../../mesh/upstream.ts';
 import { DeltaDiscoveryResponse } from '../../wire/generated/envoy/service/discovery/v3/discovery.ts';
+import { parseCallers } from '../../wire/xds/callers.ts';
 import { parseCluster, type XdsCluster } from '../../wire/xds/cluster.ts';
 import { type GatewayChain, parseGatewayListener } from '../../wire/xds/listener.ts';
 import {
@@ -47,6 +49,7 @@ import { parseBundles } from '../../wire/xds/secret.ts';
 export class Received {
   readonly #kind: 'sidecar' | 'gateway';
   readonly #resources = new Map<ResourceType, Map<string, XdsResource>>();
+  readonly #callersByName = new Map<string, readonly [InboundName, ReadonlySet<TrustDomain>]>();
   readonly #clusters = new Map<string, XdsCluster>();
   readonly #assignments = new Map<string, UpstreamAssignment>();
   readonly #gatewayEndpoints = new Map<string, readonly GatewayEndpoint[]>();
@@ -54,6 +57,7 @@ export class Received {
   readonly #hostRoutes = new Map<string, HostRoutes>();
   readonly #chains = new Map<string, readonly GatewayChain[]>();
   readonly #secrets = new Map<string, readonly TrustBundle[]>();
+  readonly #callers = new Table<InboundName, ReadonlySet<TrustDomain>>('callers');
   readonly #upstreams = new Table<UpstreamName, Upstream>('upstreams');
   readonly #held = new Table<UpstreamName, readonly UpstreamEndpoint[]>('held');
   readonly #unreachable = new Set<string>();
@@ -95,6 +99,10 @@ export class Received {
 
   get peerGateways(): Collection<ClusterName, PeerGateways> {
     return this.#peerGateways;
+  }
+
+  get callers(): Collection<InboundName, ReadonlySet<TrustDomain>> {
+    return this.#callers;
   }
 
   get bundles(): Collection<TrustDomain, TrustBundle> {
@@ -167,6 +175,11 @@ export class Received {
 
   #read(type: ResourceType, name: string, bytes: Uint8Array): void {
     switch (type) {
+      case 'extension-config': {
+        const { name: inbound, trustDomains } = parseCallers(bytes);
+        this.#callersByName.set(name, [inbound, new Set(trustDomains)]);
+        return;
+      }
       case 'secret':
         this.#secrets.set(name, parseBundles(bytes));
         return;
@@ -191,6 +204,8 @@ export class Received {
 
   #parsed(type: ResourceType): readonly Map<string, unknown>[] {
     switch (type) {
+      case 'extension-config':
+        return [this.#callersByName];
       case 'secret':
         return [this.#secrets];
       case 'cluster':
@@ -205,6 +220,7 @@ export class Received {
   }
 
   #publish(): void {
+    this.#callers.replaceAll(this.#callersByName.values());
     // Bundles first: who may be spoken to is known before there is somebody to speak to.
     const bundles = [...this.#secrets.values()].flat();
     if (this.#secrets.size > 0) {

@@ -6,6 +6,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { callersOf, inboundName } from '../../mesh/callers.ts';
 import type { ClusterConfig } from '../../mesh/cluster.ts';
 import type { ServicePolicy } from '../../mesh/failover-policy.ts';
 import type { ImportedService } from '../../mesh/imports.ts';
@@ -29,6 +30,7 @@ import { type Steering, steer } from '../../mesh/steering.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import type { Upstream } from '../../mesh/upstream.ts';
 import { formatProbeSni, formatSni } from '../../wire/sni.ts';
+import { formatCallers } from '../../wire/xds/callers.ts';
 import { formatCluster } from '../../wire/xds/cluster.ts';
 import { formatGatewayListener, GATEWAY_LISTENER } from '../../wire/xds/listener.ts';
 import { formatGatewayAssignment, formatLoadAssignment } from '../../wire/xds/load-assignment.ts';
@@ -119,6 +121,7 @@ function sidecarResources(
       )
     : [];
   return [
+    ...(state.complete ? callersResources(state) : []),
     ...[...local, ...imported].flatMap(upstreamResources),
     ...routeResources('cluster', local, before),
     ...routeResources('clusterset', imported, before),
@@ -181,6 +184,28 @@ function routeResources(
       }),
     );
     return ['route-configuration', name, routes];
+  });
+}
+
+/** Encoded once, for as long as service and clusters are the same. */
+const encodedCallers = new WeakMap<
+  LocalService,
+  { readonly clusters: string; readonly resources: readonly Encoded[] }
+>();
+
+function callersResources({ cluster, clusters: all, services }: MeshState): Encoded[] {
+  const names = [...all.values()].map(({ name, trustDomain }) => `${name} ${trustDomain}`);
+  const clusters = `${cluster.name}: ${names.join()}`;
+  return services.flatMap(service => {
+    const known = encodedCallers.get(service);
+    if (known?.clusters === clusters) return known.resources;
+    const trustDomains = callersOf(service, cluster.name, all.values());
+    const resources = service.ports.map(({ port }): Encoded => {
+      const name = inboundName(service, port);
+      return ['extension-config', name, formatCallers({ name, trustDomains })];
+    });
+    encodedCallers.set(service, { clusters, resources });
+    return resources;
   });
 }
 

@@ -8,6 +8,8 @@ import type { RequestRefusal } from '../../wire/http1/request-head.ts';
 const STATUS = {
   /** The request cannot be read in one way only. */
   'bad-request': [400, 'Bad Request'],
+  /** The service does not let this caller call it. */
+  forbidden: [403, 'Forbidden'],
   /** CONNECT. */
   'method-refused': [405, 'Method Not Allowed'],
   'request-timeout': [408, 'Request Timeout'],
@@ -52,6 +54,13 @@ export function writeAnswer({ code, error, details }: Answer, method: string | u
     'connection: close',
   ];
   return `${head.join('\r\n')}\r\n\r\n${method === 'HEAD' ? '' : body.toString('latin1')}`;
+}
+
+export function forbidden(host: string): Answer {
+  return {
+    code: 'forbidden',
+    error: `"${host}" may not be called from here; is it exported to this cluster?`,
+  };
 }
 
 export function describeRefusal(reason: RequestRefusal): Answer {

@@ -15,12 +15,13 @@ import type { Channel, ChannelOwner } from '../bytes/channel.ts';
 import { endQuietly } from '../bytes/end-quietly.ts';
 import type { SocketChannel } from '../bytes/socket-channel.ts';
 import type { StreamChannel } from '../bytes/stream-channel.ts';
-import type { AnswerCode } from '../http/answer.ts';
+import { type AnswerCode, forbidden } from '../http/answer.ts';
 import type { Conversation } from '../http/conversation.ts';
 import { MESH_FIELDS } from '../http/mesh-fields.ts';
 import type { Loss, NextHop, NextHopState } from '../http/next-hop.ts';
 import { APPLICATION_REUSE_MS } from '../limits.ts';
 import { connectApplication } from './application.ts';
+import type { Denial } from './authorization.ts';
 import type { Meter } from './in-flight.ts';
 
 export interface ApplicationHopOptions {
@@ -30,9 +31,13 @@ export interface ApplicationHopOptions {
   /** Says who the caller is. */
   readonly requestEdits: HeadEdits;
   readonly inFlight: Meter;
+  /** Why the caller may not be served now; asked for each request. */
+  readonly denial: () => Denial | undefined;
   readonly now: () => number;
   readonly onFinished: (head: RequestHead, status: number, durationMs: number) => void;
-  readonly onRefused: (code: AnswerCode | 'application-unreachable') => void;
+  readonly onRefused: (
+    reason: Exclude<AnswerCode, 'forbidden'> | Denial | 'application-unreachable',
+  ) => void;
 }
 
 const RESPONSE_EDITS: HeadEdits = { drop: MESH_FIELDS };
@@ -51,7 +56,13 @@ export class ApplicationHop implements NextHop, ChannelOwner {
     this.#keep(application);
   }
 
-  route(_head: RequestHead, nowMs: number): void {
+  route(head: RequestHead, nowMs: number): void {
+    const denial = this.#options.denial();
+    if (denial !== undefined) {
+      this.#options.onRefused(denial);
+      this.#options.conversation.refuse(forbidden(head.host));
+      return;
+    }
     this.#isInFlight = true;
     this.#options.inFlight.enter(nowMs);
     const { conversation, address, requestEdits } = this.#options;
@@ -101,7 +112,8 @@ export class ApplicationHop implements NextHop, ChannelOwner {
   }
 
   onRefused(code: AnswerCode): void {
-    this.#options.onRefused(code);
+    // That one has been told with its reason.
+    if (code !== 'forbidden') this.#options.onRefused(code);
   }
 
   responseEdits(): HeadEdits {

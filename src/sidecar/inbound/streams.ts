@@ -5,6 +5,7 @@
  * that nothing of its request arrived, and may try elsewhere.
  */
 
+import { inboundName } from '../../mesh/callers.ts';
 import type { ClusterName } from '../../mesh/names.ts';
 import { keyOf } from '../../mesh/service.ts';
 import type { SpiffeId } from '../../mesh/spiffe-id.ts';
@@ -17,17 +18,18 @@ import type { Http2Stream, StreamHandler as StreamEvents } from '../../wire/http
 import { join } from '../bytes/join.ts';
 import type { SocketChannel } from '../bytes/socket-channel.ts';
 import { StreamChannel } from '../bytes/stream-channel.ts';
-import type { AnswerCode } from '../http/answer.ts';
+import { type AnswerCode, statusOf } from '../http/answer.ts';
 import { Conversation } from '../http/conversation.ts';
 import type { Conversations } from '../http/conversations.ts';
 import { MESH_FIELDS } from '../http/mesh-fields.ts';
 import type { BoundFigures } from '../metrics.ts';
 import { connectApplication } from './application.ts';
+import { type AuthorizationRule, type Denial, denialOf } from './authorization.ts';
 import { ApplicationHop } from './http.ts';
 import type { InFlight } from './in-flight.ts';
 import { findService, type InboundService, type LookupRefusal } from './services.ts';
 
-export type StreamRefusal = LookupRefusal | 'method-refused' | 'application-unreachable';
+export type StreamRefusal = LookupRefusal | Denial | 'method-refused' | 'application-unreachable';
 
 /** What is known of a stream's connection. */
 export interface MeshConnection {
@@ -52,6 +54,7 @@ export interface StreamHandlerOptions {
   readonly cluster: ClusterName;
   readonly services: readonly InboundService[];
   readonly inFlight: InFlight;
+  readonly authorization: AuthorizationRule;
   readonly identity: () => SpiffeId;
   readonly now: () => number;
   readonly figuresOf: (service: InboundService, peer: AcceptedPeer) => BoundFigures;
@@ -87,30 +90,38 @@ export class StreamHandler {
     head: ConnectHead,
     connection: MeshConnection,
   ): void {
-    const { cluster, services, inFlight, now, onRefused, onTcp } = this.#options;
+    const { cluster, services, authorization, inFlight, now, onRefused, onTcp } = this.#options;
+    const { peer, serverName } = connection;
     const authority = head.authority ?? '';
-    const refuse = (status: number, reason: StreamRefusal): void => {
-      onRefused(reason, authority, connection.peer);
-      stream.sendHeaders({ status, fields: [['x-isthmus-error', reason]] }, true);
+    const refuse = (status: number, reason: StreamRefusal, code: string = reason): void => {
+      onRefused(reason, authority, peer);
+      stream.sendHeaders({ status, fields: [['x-isthmus-error', code]] }, true);
       channel.refuse();
     };
     if (head.method !== 'CONNECT') {
       refuse(405, 'method-refused');
       return;
     }
-    const found = findService(services, cluster, authority, connection.serverName);
+    const found = findService(services, cluster, authority, serverName);
     if (found.kind === 'refused') {
       refuse(found.status, found.reason);
       return;
     }
     const { service } = found;
+    const name = inboundName(service, service.port);
+    const denial = (): Denial | undefined => denialOf(peer.trustDomain, name, authorization);
+    const denied = denial();
+    if (denied !== undefined) {
+      refuse(statusOf('forbidden'), denied, 'forbidden');
+      return;
+    }
     const onOutcome = (application: SocketChannel | undefined): void => {
       if (application === undefined) refuse(503, 'application-unreachable');
       else if (channel.closed) application.abort();
       else {
         stream.sendHeaders({ status: 200, fields: [] });
         if (service.protocol === 'http') {
-          this.#serveHttp(channel, application, service, connection);
+          this.#serveHttp(channel, application, service, denial, connection);
         } else {
           onTcp(service);
           const meter = inFlight.of(keyOf(service));
@@ -126,6 +137,7 @@ export class StreamHandler {
     stream: StreamChannel,
     application: SocketChannel,
     service: InboundService,
+    denial: () => Denial | undefined,
     { peer, conversations }: MeshConnection,
   ): void {
     const { identity, now, inFlight, figuresOf, onRefused, onRequest } = this.#options;
@@ -139,10 +151,11 @@ export class StreamHandler {
         address: service.application,
         requestEdits: { drop: MESH_FIELDS, add: [caller] },
         inFlight: inFlight.of(keyOf(service)),
+        denial,
         now,
         onFinished: ({ method }, status, durationMs) =>
           onRequest({ method, service, peer, figures, status, durationMs }),
-        onRefused: code => onRefused(code, service.name, peer),
+        onRefused: reason => onRefused(reason, service.name, peer),
       },
       application,
     );

@@ -2,7 +2,7 @@
 
 import { formatAddress } from '../../mesh/address.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
-import type { Answer } from '../http/answer.ts';
+import { type Answer, forbidden } from '../http/answer.ts';
 import type { CallFailure, FailedAttempt, ReachedApplication } from './caller.ts';
 import type { Way } from './members.ts';
 
@@ -33,6 +33,9 @@ export function notReached(
   const attempts = [...lost.map(({ failure }) => failure), ...outcome.attempts];
   const none = `no ${lost.length > 0 ? 'other ' : ''}endpoint of "${authority}" could be reached`;
   const isUntouched = lost.every(each => each.isUntouched);
+  if (outcome.kind === 'forbidden' && isUntouched) {
+    return { ...forbidden(authority), details: { attempts } };
+  }
   return {
     code: isUntouched ? 'upstream-unreachable' : 'upstream-failed',
     error: isUntouched

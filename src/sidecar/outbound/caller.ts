@@ -27,6 +27,8 @@ export interface ReachedApplication {
 export type CallFailure =
   | { readonly kind: 'no-endpoint' }
   | { readonly kind: 'unreachable'; readonly attempts: readonly FailedAttempt[] }
+  /** The last of them was told that the service may not be called from here; others would be, too. */
+  | { readonly kind: 'forbidden'; readonly attempts: readonly FailedAttempt[] }
   /** The caller's signal. */
   | { readonly kind: 'aborted' };
 
@@ -96,6 +98,13 @@ export class Caller {
         way.member.inFlight++;
         return { ...attempt, way, attempts: used.length };
       }
+      if (attempt.kind === 'forbidden') {
+        rotation.reached(way);
+        return {
+          kind: 'forbidden',
+          attempts: [...failures, describeFailure(way, 'forbidden')],
+        };
+      }
       failures.push(this.#failed(rotation, way, attempt));
     }
     return used.length === 0
@@ -118,6 +127,7 @@ export class Caller {
     try {
       const { outcome } = await this.#options.pool.open(way.target, authority, signal);
       if (outcome.kind === 'open') return { kind: 'reached', stream: outcome.stream };
+      if (outcome.cause === 'forbidden') return { kind: 'forbidden' };
       const fault = outcome.cause === 'answered' ? 'endpoint' : 'way';
       return { kind: 'failed', fault, reason: outcome.reason };
     } catch (error) {
@@ -151,4 +161,6 @@ export function describeFailure({ target }: Way, reason: string): FailedAttempt 
 
 export type Attempt =
   | { readonly kind: 'reached'; readonly stream: TunnelStream }
+  /** A verdict on us, not on the endpoint's health. */
+  | { readonly kind: 'forbidden' }
   | { readonly kind: 'failed'; readonly fault: Fault; readonly reason: string };

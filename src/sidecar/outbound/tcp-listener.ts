@@ -18,7 +18,9 @@ export interface OutboundTcpOptions {
   readonly rotation: () => Rotation | undefined;
   readonly caller: Caller;
   readonly drainMs: number;
-  readonly onRefused: (code: 'no-route' | 'no-endpoint' | 'upstream-unreachable') => void;
+  readonly onRefused: (
+    code: 'no-route' | 'no-endpoint' | 'forbidden' | 'upstream-unreachable',
+  ) => void;
   readonly onOpened: (upstream: Upstream) => void;
 }
 
@@ -72,7 +74,8 @@ export class OutboundTcpListener {
         join(acceptedChannel(socket), outcome.stream.channel, () => caller.done(outcome));
         return;
       case 'no-endpoint':
-        this.#options.onRefused('no-endpoint');
+      case 'forbidden':
+        this.#options.onRefused(outcome.kind);
         break;
       case 'unreachable':
         this.#options.onRefused('upstream-unreachable');

@@ -55,11 +55,8 @@ export class Trials {
     const attempt = await this.#options.caller.open(way, rotation.authority, signal);
     for (const each of trials) each.isOnTrial = false;
     this.#running--;
-    if (attempt.kind === 'reached') {
-      attempt.stream.session.giveBack(attempt.stream);
-      rotation.reached(way);
-    } else if (!signal.aborted) {
-      rotation.failed(way, attempt.fault);
-    }
+    if (attempt.kind === 'reached') attempt.stream.session.giveBack(attempt.stream);
+    if (attempt.kind !== 'failed') rotation.reached(way);
+    else if (!signal.aborted) rotation.failed(way, attempt.fault);
   }
 }

@@ -29,6 +29,8 @@ export type StreamOutcome =
 export type StreamFailure =
   /** The other sidecar said why not. */
   | 'answered'
+  /** It did, and that is that we may not call the service. */
+  | 'forbidden'
   /** The session closed or refused the stream before an answer. */
   | 'lost'
   | 'timeout'
@@ -205,7 +207,8 @@ export class TunnelSession {
           finish({ kind: 'open', stream: new TunnelStream(channel, this, authority) });
         } else {
           const error = head.fields.find(([name]) => name === 'x-isthmus-error')?.[1];
-          fail('answered', error ?? `status ${head.status}`);
+          const cause = head.status === 403 ? 'forbidden' : 'answered';
+          fail(cause, error ?? `status ${head.status}`);
         }
       });
       if (signal.aborted) onAbort();

@@ -190,7 +190,9 @@ function readIdentities(socket: TransportSocket): SpiffeId[] {
     if (matcher.sanType !== SubjectAltNameMatcher_SanType.URI) {
       throw new FieldError(field, 'must be of type URI');
     }
-    const id = parseSpiffeId(required(matcher.matcher?.matchPattern, `${field}.exact`).value);
+    const pattern = required(matcher.matcher?.matchPattern, `${field}.exact`);
+    if (pattern.$case !== 'exact') throw new FieldError(`${field}.exact`, 'missing');
+    const id = parseSpiffeId(pattern.value);
     if (id.kind === 'invalid') throw new FieldError(`${field}.exact`, id.reason);
     return id.id;
   });

@@ -9,6 +9,7 @@ import type { Any } from '../generated/google/protobuf/any.ts';
 const ENVOY = 'type.googleapis.com/envoy';
 
 export const RESOURCE_TYPE_URLS = {
+  'extension-config': `${ENVOY}.config.core.v3.TypedExtensionConfig`,
   secret: `${ENVOY}.extensions.transport_sockets.tls.v3.Secret`,
   cluster: `${ENVOY}.config.cluster.v3.Cluster`,
   'load-assignment': `${ENVOY}.config.endpoint.v3.ClusterLoadAssignment`,
@@ -21,9 +22,11 @@ export type ResourceType = keyof typeof RESOURCE_TYPE_URLS;
 /**
  * What refers comes after what it refers to, so a proxy never holds a route without its cluster.
  * Secrets lead (Envoy's own order has them last, because it fetches them while a cluster warms up):
- * an endpoint of a new trust domain must not arrive before the roots that vouch for it.
+ * an endpoint of a new trust domain must not arrive before the roots that vouch for it. Before them stands
+ * who may call: whoever can be verified must not be turned away because that is not known yet.
  */
 export const RESOURCE_ORDER: readonly ResourceType[] = [
+  'extension-config',
   'secret',
   'cluster',
   'load-assignment',

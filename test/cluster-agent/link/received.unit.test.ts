@@ -5,11 +5,12 @@ import { describe, it } from 'mocha';
 import { Received } from '../../../src/cluster-agent/link/received.ts';
 import { requireSpiffeId } from '../../../src/mesh/spiffe-id.ts';
 import type { DeltaDiscoveryResponse } from '../../../src/wire/generated/envoy/service/discovery/v3/discovery.ts';
+import { formatCallers } from '../../../src/wire/xds/callers.ts';
 import { formatCluster } from '../../../src/wire/xds/cluster.ts';
 import { formatLoadAssignment } from '../../../src/wire/xds/load-assignment.ts';
 import { RESOURCE_TYPE_URLS, type ResourceType } from '../../../src/wire/xds/resource.ts';
 import { formatBundles } from '../../../src/wire/xds/secret.ts';
-import { BUNDLE, endpoint, IDENTITY, NAME, POLICY } from '../../wire/xds/nouns.ts';
+import { BUNDLE, CALLERS, endpoint, IDENTITY, NAME, POLICY } from '../../wire/xds/nouns.ts';
 
 const ROOT = { ...BUNDLE, sequence: 1 };
 const CLUSTER = formatCluster({
@@ -111,11 +112,27 @@ describe('Received', () => {
     expect(received.bundles.get(BUNDLE.trustDomain)?.sequence).to.equal(BUNDLE.sequence);
   });
 
+  it('knows who may call a port from when it is told, until it is taken back', () => {
+    const received = new Received('sidecar', ROOT);
+    expect(received.callers.get(CALLERS.name)).to.equal(undefined);
+    const said = response('extension-config', { [CALLERS.name]: formatCallers(CALLERS) });
+    received.apply('extension-config', said);
+    expect([...(received.callers.get(CALLERS.name) ?? [])]).to.deep.equal(CALLERS.trustDomains);
+    const unreadable = response('extension-config', { [CALLERS.name]: Buffer.of(255) });
+    expect(received.apply('extension-config', unreadable)).to.have.length(1);
+    expect(received.callers.get(CALLERS.name)?.size).to.equal(2);
+    received.apply('extension-config', response('extension-config', {}, [CALLERS.name]));
+    expect(received.callers.get(CALLERS.name)).to.equal(undefined);
+  });
+
   it('is the same after a restart', () => {
     const before = filled();
+    const said = response('extension-config', { [CALLERS.name]: formatCallers(CALLERS) });
+    before.apply('extension-config', said);
     const after = new Received('sidecar', ROOT);
     after.restore(before.serialise());
     expect(after.upstreams.entries()).to.deep.equal(before.upstreams.entries());
+    expect(after.callers.entries()).to.deep.equal(before.callers.entries());
     expect(after.versions('cluster')).to.deep.equal(before.versions('cluster'));
   });
 });

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { isMeshError } from '../../../src/mesh/errors.ts';
+import { formatCallers, parseCallers } from '../../../src/wire/xds/callers.ts';
 import { formatCluster, parseCluster } from '../../../src/wire/xds/cluster.ts';
 import { formatGatewayListener, parseGatewayListener } from '../../../src/wire/xds/listener.ts';
 import {
@@ -12,7 +13,7 @@ import {
 } from '../../../src/wire/xds/load-assignment.ts';
 import { formatHostRoutes, parseHostRoutes } from '../../../src/wire/xds/route-configuration.ts';
 import { formatBundles, parseBundles } from '../../../src/wire/xds/secret.ts';
-import { BUNDLE, endpoint, IDENTITY, NAME, POLICY, SNI } from './nouns.ts';
+import { BUNDLE, CALLERS, endpoint, IDENTITY, NAME, POLICY, SNI } from './nouns.ts';
 
 const assignment = formatLoadAssignment({
   name: NAME,
@@ -39,6 +40,7 @@ const parsers: readonly [name: string, honest: Buffer, parse: (bytes: Uint8Array
     parseGatewayListener,
   ],
   ['parseHostRoutes', formatHostRoutes({ name: '80', hosts: [['a', NAME]] }), parseHostRoutes],
+  ['parseCallers', formatCallers(CALLERS), parseCallers],
   ['parseBundles', formatBundles([BUNDLE]), parseBundles],
 ];
 

@@ -8,6 +8,7 @@ import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { DeltaDiscoveryRequest } from '../../../src/wire/generated/envoy/service/discovery/v3/discovery.ts';
+import { formatCallers, parseCallers } from '../../../src/wire/xds/callers.ts';
 import { formatCluster, parseCluster, type XdsCluster } from '../../../src/wire/xds/cluster.ts';
 import { formatGatewayListener, parseGatewayListener } from '../../../src/wire/xds/listener.ts';
 import {
@@ -17,7 +18,7 @@ import {
 import { RESOURCE_TYPE_URLS } from '../../../src/wire/xds/resource.ts';
 import { formatHostRoutes, parseHostRoutes } from '../../../src/wire/xds/route-configuration.ts';
 import { formatBundles, parseBundles } from '../../../src/wire/xds/secret.ts';
-import { BUNDLE, endpoint, IDENTITY, NAME, POLICY, SNI } from './nouns.ts';
+import { BUNDLE, CALLERS, endpoint, IDENTITY, NAME, POLICY, SNI } from './nouns.ts';
 
 interface Codec {
   decode(bytes: Buffer): Record<string, unknown>;
@@ -31,9 +32,11 @@ describe("Envoy's own protos", function () {
     [
       'envoy/service/discovery/v3/ads.proto',
       'envoy/config/cluster/v3/cluster.proto',
+      'envoy/config/core/v3/extension.proto',
       'envoy/config/endpoint/v3/endpoint.proto',
       'envoy/config/listener/v3/listener.proto',
       'envoy/config/route/v3/route.proto',
+      'envoy/extensions/filters/network/rbac/v3/rbac.proto',
       'envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto',
       'envoy/extensions/transport_sockets/tls/v3/tls.proto',
       'envoy/extensions/transport_sockets/tls/v3/secret.proto',
@@ -103,6 +106,7 @@ describe("Envoy's own protos", function () {
       parseGatewayListener,
       { name: 'east-west' },
     ],
+    ['extension-config', formatCallers(CALLERS), CALLERS, parseCallers, { name: CALLERS.name }],
     ['secret', formatBundles([BUNDLE]), [BUNDLE], parseBundles, { name: 'ROOTCA' }],
   ];
   for (const [type, ours, noun, parse, theirs] of cases) {
@@ -113,6 +117,29 @@ describe("Envoy's own protos", function () {
       expect(parse(codec.encode(decoded))).to.deep.equal(noun);
     });
   }
+
+  it('read who may call as what an RBAC filter allows', () => {
+    const { typed_config: config } = codecOf('envoy.config.core.v3.TypedExtensionConfig').decode(
+      formatCallers(CALLERS),
+    ) as { typed_config: { type_url: string; value: Buffer } };
+    const url = 'type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC';
+    expect(config.type_url).to.equal(url);
+    const { rules } = codecOf('envoy.extensions.filters.network.rbac.v3.RBAC').decode(
+      config.value,
+    ) as { rules: { action?: string; policies: Record<string, unknown> } };
+    const allowed = (trustDomain: string) => ({
+      identifier: 'authenticated',
+      authenticated: {
+        principal_name: { match_pattern: 'prefix', prefix: `spiffe://${trustDomain}/` },
+      },
+    });
+    expect(rules.policies).to.deep.equal({
+      callers: {
+        permissions: [{ rule: 'any', any: true }],
+        principals: [allowed('east.example'), allowed('west.example')],
+      },
+    });
+  });
 
   it('read each endpoint of ours at its address, with its other addresses and its priority', () => {
     const decoded = codecOf('envoy.config.endpoint.v3.ClusterLoadAssignment').decode(

@@ -1,5 +1,6 @@
 /** One of each, for the codec tests. */
 
+import { inboundName } from '../../../src/mesh/callers.ts';
 import {
   parseClusterName,
   parseNamespace,
@@ -26,6 +27,10 @@ export const POLICY: UpstreamPolicy = {
   tryTimeoutMs: 900,
 };
 export const NAME = upstreamName('checkout.shop.svc.clusterset.local', 80);
+export const CALLERS = {
+  name: inboundName({ namespace: parseNamespace('shop'), name: parseServiceName('checkout') }, 80),
+  trustDomains: ['east.example', 'west.example'].map(parseTrustDomain),
+};
 export const SNI = sniOf('west');
 export const IDENTITY = requireSpiffeId('spiffe://west.example/ns/shop/sa/checkout');
 export const BUNDLE: TrustBundle = {
