@@ -13,6 +13,13 @@ export function percentile(ascending: ArrayLike<number>, share: number): number 
   return ascending[Math.min(Math.max(rank, 1), ascending.length) - 1] ?? Number.NaN;
 }
 
+/** Of requests, connections or handshakes. */
+export function latencyFigures(latenciesMs: readonly number[]): Figures {
+  const ascending = Float64Array.from(latenciesMs).sort();
+  const us = (share: number): number => percentile(ascending, share) * 1000;
+  return { p50Us: us(0.5), p99Us: us(0.99), p999Us: us(0.999), maxUs: us(1) };
+}
+
 /** NaN for no values; of an even number of values the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const ascending = [...values].sort((a, b) => a - b);

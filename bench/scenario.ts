@@ -84,11 +84,11 @@ export async function runScenario(
   return figure === undefined ? results : withAdded(results, figure);
 }
 
-/** Runs load on a system and charges the system's processes for it. */
+/** Runs load on a system and charges the system's processes for it. A connection or a handshake is a request. */
 export async function underLoad(
   bench: Bench,
   system: RunningSystem,
-  unit: string,
+  unit: 'Request' | 'Byte',
   load: () => Promise<LoadOutcome>,
 ): Promise<Measured & { readonly cost: Cost; readonly count: number }> {
   const { outcome, cost } = await costOf(system.processes, bench.bed.processIds(), load);

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, createSecureContext, type SecureContext } from 'node:tls';
 import type { SocketAddress } from '../../src/mesh/address.ts';
-import { sleep } from '../../src/runtime/supervise.ts';
+import { latencyFigures } from '../figures.ts';
 import type { TlsFiles } from '../systems/certificates.ts';
 import { failureOf, type LoadOutcome } from './outcome.ts';
 
@@ -29,24 +29,29 @@ export async function runHandshakes(job: HandshakeLoad): Promise<LoadOutcome> {
   const { chain, key, roots } = job.credentials;
   const [cert, ca] = [readFileSync(chain), readFileSync(roots)];
   const context = createSecureContext({ cert, key: readFileSync(key), ca, minVersion: 'TLSv1.3' });
+  const latenciesMs: number[] = [];
   let done = 0;
-  const endMs = performance.now() + job.warmUpMs + job.measureMs;
+  const startMs = performance.now() + job.warmUpMs;
+  const endMs = startMs + job.measureMs;
   const caller = async (): Promise<void> => {
     while (performance.now() < endMs) {
+      const begunMs = performance.now();
       const problem = await shakeHands(job, context);
+      const doneMs = performance.now();
       if (problem === undefined) done += 1;
       else errors[problem] = (errors[problem] ?? 0) + 1;
+      if (problem === undefined && doneMs >= startMs && doneMs < endMs) {
+        latenciesMs.push(doneMs - begunMs);
+      }
     }
   };
-  const callers = Promise.all(Array.from({ length: job.connections }, caller));
-  await sleep(job.warmUpMs);
-  const [doneBefore, startMs] = [done, performance.now()];
-  await sleep(job.measureMs);
-  const handshakesPerSecond = ((done - doneBefore) / (performance.now() - startMs)) * 1000;
-  await callers;
+  await Promise.all(Array.from({ length: job.connections }, caller));
   return {
     count: done,
-    figures: { handshakesPerSecond },
+    figures: {
+      rps: (latenciesMs.length / job.measureMs) * 1000,
+      ...latencyFigures(latenciesMs),
+    },
     failure: failureOf('handshakes', done, errors),
   };
 }

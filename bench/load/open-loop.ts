@@ -6,7 +6,7 @@
  * It turns without sleeping: timers of a millisecond are too coarse for what is measured here.
  */
 
-import { type Figures, percentile } from '../figures.ts';
+import { latencyFigures } from '../figures.ts';
 import { HttpConnection } from './http-connection.ts';
 import { failureOf, type LoadOutcome } from './outcome.ts';
 import type { HttpTarget } from './target.ts';
@@ -80,10 +80,4 @@ export async function runOpenLoop(job: OpenLoop): Promise<LoadOutcome> {
     figures: { rps: (answeredInTime / measureMs) * 1000, ...latencyFigures(latenciesMs) },
     failure: failureOf('open loop', answered, Object.fromEntries(errors)),
   };
-}
-
-function latencyFigures(latenciesMs: readonly number[]): Figures {
-  const ascending = Float64Array.from(latenciesMs).sort();
-  const us = (share: number): number => percentile(ascending, share) * 1000;
-  return { p50Us: us(0.5), p99Us: us(0.99), p999Us: us(0.999), maxUs: us(1) };
 }

@@ -15,7 +15,7 @@ import { exactly } from '../../src/trust-federation/peers/authorizer.ts';
 import { meshRpcTls } from '../../src/trust-federation/peers/tls.ts';
 import { createCsr } from '../../src/trust-federation/x509/csr.ts';
 import { WorkloadIdentityDefinition } from '../../src/wire/generated/isthmus/identity/v1/identity.ts';
-import { percentile } from '../figures.ts';
+import { latencyFigures } from '../figures.ts';
 import { svidsBeside } from '../systems/authority.ts';
 import { failureOf, type LoadOutcome } from './outcome.ts';
 
@@ -65,13 +65,11 @@ export async function runRenewals(job: RenewalLoad): Promise<LoadOutcome> {
     channel.close();
   };
   await Promise.all(svids.map(proxy));
-  const ascending = Float64Array.from(latenciesMs).sort();
   return {
     count,
     figures: {
-      svidsPerSecond: (latenciesMs.length / job.measureMs) * 1000,
-      p50Us: percentile(ascending, 0.5) * 1000,
-      p99Us: percentile(ascending, 0.99) * 1000,
+      rps: (latenciesMs.length / job.measureMs) * 1000,
+      ...latencyFigures(latenciesMs),
     },
     failure: failureOf('renewals', count, errors),
   };

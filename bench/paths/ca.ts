@@ -26,10 +26,10 @@ function renewals(bench: Bench): Scenario {
     title: `SVIDs for ${PROXIES} proxies, each asking again as soon as it has one`,
     connections: PROXIES,
     columns: [
-      { heading: 'SVIDs/s', figure: 'svidsPerSecond' },
+      { heading: 'SVIDs/s', figure: 'rps' },
       { heading: 'p50 µs', figure: 'p50Us' },
       { heading: 'p99 µs', figure: 'p99Us' },
-      ...cpuColumns(['agent'], 'Svid').slice(0, 1),
+      ...cpuColumns(['agent']).slice(0, 1),
       { heading: 'CPU busy %', figure: 'busyPercent' },
     ],
     ratios: [],
@@ -45,7 +45,7 @@ function renewals(bench: Bench): Scenario {
         measureMs: pace.measureMs,
       };
       const plannedMs = warmUpMs + pace.measureMs;
-      return underLoad(bench, system, 'Svid', () =>
+      return underLoad(bench, system, 'Request', () =>
         runGenerator(bed.placement.load, 'renewals-main', job, plannedMs, signal),
       );
     },

@@ -62,15 +62,15 @@ function connects(bench: Bench): Scenario {
     title: `connections set up, answered once and closed, ${SETTING_UP} at a time`,
     connections: SETTING_UP,
     columns: [
-      { heading: 'connections/s', figure: 'connectionsPerSecond' },
+      { heading: 'connections/s', figure: 'rps' },
       { heading: 'p50 µs', figure: 'p50Us' },
       { heading: 'p99 µs', figure: 'p99Us' },
-      ...cpuColumns(['gateway'], 'Connection').slice(0, 1),
+      ...cpuColumns(['gateway']).slice(0, 1),
       BUSY,
     ],
     ratios: [
-      { name: 'connects', figure: 'connectionsPerSecond', better: 'higher' },
-      { name: 'cpuPerConnect', figure: 'cpuUsPerConnection.gateway', better: 'lower' },
+      { name: 'connects', figure: 'rps', better: 'higher' },
+      { name: 'cpuPerConnect', figure: 'cpuUsPerRequest.gateway', better: 'lower' },
     ],
     without: FOR_BULK,
     direct: {},
@@ -79,15 +79,10 @@ function connects(bench: Bench): Scenario {
       const rawRequest = await clientHello(bed.serverName);
       const load = (ms: number) => () =>
         runWrk(bed, { target, connections: SETTING_UP, seconds: ms / 1000, rawRequest }, signal);
-      const { figures, failure } = await bed.withEndpoint(async () => {
+      return bed.withEndpoint(async () => {
         await load(pace.warmUpMs)();
-        return underLoad(bench, system, 'Connection', load(pace.measureMs));
+        return underLoad(bench, system, 'Request', load(pace.measureMs));
       });
-      // Each connection is one request with its answer.
-      return {
-        figures: { ...figures, connectionsPerSecond: figures['rps'] ?? Number.NaN },
-        failure,
-      };
     },
   };
 }
@@ -134,7 +129,7 @@ function load(
     measureMs: pace.measureMs,
   };
   const plannedMs = pace.warmUpMs + pace.measureMs + (kind === 'idle' ? IDLE_OPEN_MS : 0);
-  return underLoad(bench, system, kind === 'bulk' ? 'Byte' : 'Connection', () =>
+  return underLoad(bench, system, kind === 'bulk' ? 'Byte' : 'Request', () =>
     runGenerator(bed.placement.load, 'gateway-main', job, plannedMs, signal),
   );
 }

@@ -24,13 +24,15 @@ function handshakes(bench: Bench): Scenario {
     title: `full mTLS handshakes (TLS 1.3, P-256, nothing resumed), ${CALLERS} callers`,
     connections: CALLERS,
     columns: [
-      { heading: 'handshakes/s', figure: 'handshakesPerSecond' },
-      ...cpuColumns(['in'], 'Handshake').slice(0, 1),
+      { heading: 'handshakes/s', figure: 'rps' },
+      { heading: 'p50 µs', figure: 'p50Us' },
+      { heading: 'p99 µs', figure: 'p99Us' },
+      ...cpuColumns(['in']).slice(0, 1),
       { heading: 'CPU busy %', figure: 'busyPercent' },
     ],
     ratios: [
-      { name: 'handshakes', figure: 'handshakesPerSecond', better: 'higher' },
-      { name: 'cpuPerHandshake', figure: 'cpuUsPerHandshake.in', better: 'lower' },
+      { name: 'handshakes', figure: 'rps', better: 'higher' },
+      { name: 'cpuPerHandshake', figure: 'cpuUsPerRequest.in', better: 'lower' },
     ],
     measure: async system => {
       if (system.callerTls === undefined) throw new Error(`${system.name} has no credentials`);
@@ -43,7 +45,7 @@ function handshakes(bench: Bench): Scenario {
         measureMs: pace.measureMs,
       };
       const plannedMs = pace.warmUpMs + pace.measureMs;
-      return underLoad(bench, system, 'Handshake', () =>
+      return underLoad(bench, system, 'Request', () =>
         runGenerator(bed.placement.load, 'handshakes-main', job, plannedMs, signal),
       );
     },

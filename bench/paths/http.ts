@@ -45,10 +45,10 @@ const LATENCY: readonly Column[] = [
   { heading: 'p99.9 µs', figure: 'p999Us' },
 ];
 
-export function cpuColumns(roles: readonly string[], unit = 'Request'): Column[] {
+export function cpuColumns(roles: readonly string[]): Column[] {
   return [...roles, 'total'].map(role => ({
     heading: `CPU µs ${role}`,
-    figure: `cpuUsPer${unit}.${role}`,
+    figure: `cpuUsPerRequest.${role}`,
     digits: 1,
   }));
 }

@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
-import { median, medianFigures, nest, percentile, ratio } from '../../bench/figures.ts';
+import {
+  latencyFigures,
+  median,
+  medianFigures,
+  nest,
+  percentile,
+  ratio,
+} from '../../bench/figures.ts';
 
 describe('percentile', () => {
   const hundred = Array.from({ length: 100 }, (_, index) => index + 1);
@@ -24,6 +31,18 @@ describe('percentile', () => {
 
   it('of nothing is not a number', () => {
     expect(percentile([], 0.5)).to.be.NaN;
+  });
+});
+
+describe('latencyFigures', () => {
+  it('says in microseconds what half, nearly all and all of them stayed below', () => {
+    const thousand = Array.from({ length: 1_000 }, (_, index) => 1_000 - index);
+    expect(latencyFigures(thousand)).to.deep.equal({
+      p50Us: 500_000,
+      p99Us: 990_000,
+      p999Us: 999_000,
+      maxUs: 1_000_000,
+    });
   });
 });
 
