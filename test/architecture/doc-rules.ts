@@ -63,6 +63,41 @@ function metricsDeclaredIn(file: SourceFile): string[] {
   return names;
 }
 
+/** `docs/dependencies.md`: a row with its licence for each package that is loaded, and a word on each other. */
+export function dependencyPageGaps(
+  page: string,
+  manifest: {
+    readonly dependencies: Readonly<Record<string, string>>;
+    readonly devDependencies: Readonly<Record<string, string>>;
+  },
+  licenceOf: (name: string) => string,
+): string[] {
+  const rows = new Map(
+    [...page.matchAll(/^\| `([^`]+)` \| ([^|]+) \|/gm)].map(([, name = '', licence = '']) => [
+      name,
+      licence,
+    ]),
+  );
+  const loaded = Object.keys(manifest.dependencies);
+  return [
+    ...loaded
+      .filter(name => rows.get(name) !== licenceOf(name))
+      .map(name => `${name}: no row that says ${licenceOf(name)}`),
+    ...[...rows.keys()].filter(name => !loaded.includes(name)).map(name => `${name} is gone`),
+    ...Object.keys(manifest.devDependencies)
+      .filter(name => !name.startsWith('@types/') && !page.includes(`\`${name}\``))
+      .map(name => `${name} is not named`),
+  ];
+}
+
+/** Names of source files, as `folder/file.ts` or `file.ts`, that end no path of the repository. */
+export function namesOfNoFile(text: string, paths: readonly string[]): string[] {
+  const named = [...text.matchAll(/(?<![\w*{}./-])((?:[a-z0-9-]+\/)*[a-z0-9-]+\.ts)\b/g)];
+  return [...new Set(named.map(([, name = '']) => name))].filter(
+    name => !paths.some(path => path === name || path.endsWith(`/${name}`)),
+  );
+}
+
 /** `docs/failure-modes.md`: each row of its tables ends in a test's file and title, both of which exist. */
 export function failureModeGaps(
   page: string,

@@ -4,7 +4,13 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { ERROR_CODES } from '../../src/mesh/errors.ts';
-import { errorPageGaps, limitPageGaps, metricPageGaps } from './doc-rules.ts';
+import {
+  dependencyPageGaps,
+  errorPageGaps,
+  limitPageGaps,
+  metricPageGaps,
+  namesOfNoFile,
+} from './doc-rules.ts';
 import { readSources } from './source-files.ts';
 
 describe('docs/errors.md', () => {
@@ -71,6 +77,70 @@ describe('docs/metrics.md', () => {
     expect(metricPageGaps(files, '`isthmus_a` `isthmus_gone`')).to.deep.equal([
       'istio_b_total is not described',
       'no such metric: isthmus_gone',
+    ]);
+  });
+});
+
+describe('docs/dependencies.md', () => {
+  it('names every package, with its licence if it is loaded', () => {
+    const read = (path: string): Record<string, unknown> =>
+      JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    const licenceOf = (name: string): string =>
+      String(read(`node_modules/${name}/package.json`)['license']).replaceAll(/[()]/g, '');
+    const manifest = read('package.json') as unknown as Parameters<typeof dependencyPageGaps>[1];
+    const page = readFileSync('docs/dependencies.md', 'utf8');
+    expect(dependencyPageGaps(page, manifest, licenceOf)).to.deep.equal([]);
+  });
+
+  const manifest = {
+    dependencies: { a: '1', b: '1' },
+    devDependencies: { c: '1', '@types/d': '1' },
+  };
+
+  it('is complete with a row for each and a word on those of development', () => {
+    const page = '| `a` | MIT | x |\n| `b` | MIT | x |\nDevelopment: `c`';
+    expect(dependencyPageGaps(page, manifest, () => 'MIT')).to.deep.equal([]);
+  });
+
+  it('is incomplete without a row, with another licence, with one too many, without a word', () => {
+    const page = '| `a` | ISC | x |\n| `e` | MIT | x |';
+    expect(dependencyPageGaps(page, manifest, () => 'MIT')).to.deep.equal([
+      'a: no row that says MIT',
+      'b: no row that says MIT',
+      'e is gone',
+      'c is not named',
+    ]);
+  });
+});
+
+describe('prose', () => {
+  const folders = ['src', 'test', 'bench', 'soak'];
+  const sources = folders.flatMap(dir => readSources(dir));
+  const paths = sources.map(({ path }) => path);
+  const pages = [...folders, 'docs'].flatMap(dir => readSources(dir, '.md'));
+
+  it('names only files that exist, in every page', () => {
+    expect(pages.length).to.be.greaterThan(50);
+    const gone = pages.flatMap(({ path, text }) =>
+      namesOfNoFile(text, paths).map(name => `${path}: ${name}`),
+    );
+    expect(gone).to.deep.equal([]);
+  });
+
+  it('names only files that exist, in every comment at the head of a file', () => {
+    const gone = sources
+      .filter(({ path }) => !path.startsWith('src/wire/generated/'))
+      .flatMap(({ path, text }) => {
+        const head = /^\/\*\*[\s\S]*?\*\//.exec(text)?.[0] ?? '';
+        return namesOfNoFile(head, paths).map(name => `${path}: ${name}`);
+      });
+    expect(gone).to.deep.equal([]);
+  });
+
+  it('may name a file by its end, and not one that is gone', () => {
+    const text = 'see `table/rewind.ts`, rewind.ts and *.unit.test.ts, but not table/gone.ts';
+    expect(namesOfNoFile(text, ['src/global-registry/table/rewind.ts'])).to.deep.equal([
+      'table/gone.ts',
     ]);
   });
 });

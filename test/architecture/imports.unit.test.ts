@@ -6,7 +6,7 @@ import { idleExports, importCircles } from './import-rules.ts';
 import { parseFile, readSources } from './source-files.ts';
 
 const files = ['src', 'test', 'bench', 'soak']
-  .flatMap(readSources)
+  .flatMap(dir => readSources(dir))
   .filter(({ path }) => !path.startsWith('src/wire/generated/'))
   .map(parseFile);
 

@@ -34,9 +34,9 @@ export interface ParsedFile {
 }
 
 /** All files under a folder of the repository; tests run from its root. */
-export function readSources(dir: string): SourceFile[] {
+export function readSources(dir: string, ending = '.ts'): SourceFile[] {
   return readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter(entry => entry.isFile() && entry.name.endsWith(ending))
     .map(entry => posix.join(entry.parentPath, entry.name))
     .map(path => ({ path, text: readFileSync(path, 'utf8') }));
 }
