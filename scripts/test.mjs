@@ -4,7 +4,8 @@
  *
  * Output is streamed; the last line is always `N passed, N failed`, where the format check and the
  * lint count as one each. The exit code is 1 when anything failed, and also when mocha crashed, hung
- * after its last test or found no test: a run that proves nothing must not look like success.
+ * after its last test or found no test: a run that proves nothing must not look like success. And one in
+ * which every test waits for its timeout is stopped, and not after an hour.
  */
 
 import { spawn } from 'node:child_process';
@@ -14,6 +15,10 @@ import { fileURLToPath } from 'node:url';
 
 /** How long mocha may live on after its last test, before it counts as hung. */
 const EXIT_GRACE_MS = 15_000;
+/** Of one run of mocha, which takes a few minutes when nothing is wrong. */
+const RUN_MS_MAX = 15 * 60_000;
+/** How long the test that runs then may take to end, and its hooks to clean up. */
+const ABORT_GRACE_MS = 60_000;
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -51,6 +56,12 @@ async function mocha(title, files, env = {}) {
   const counted = { passed: 0, failed: 0, skipped: 0 };
   let finished = false;
   let hung = false;
+  let overdue = false;
+  const limit = setTimeout(() => {
+    overdue = true;
+    if (child.connected) child.send('abort');
+    setTimeout(() => child.kill('SIGKILL'), ABORT_GRACE_MS).unref();
+  }, RUN_MS_MAX);
   child.on('message', event => {
     if (event in counted) counted[event] += 1;
     if (event !== 'end') return;
@@ -61,8 +72,10 @@ async function mocha(title, files, env = {}) {
     }, EXIT_GRACE_MS).unref();
   });
   const code = await ended(child);
+  clearTimeout(limit);
   for (const key of Object.keys(total)) total[key] += counted[key];
-  if (hung) failed('mocha did not exit after its last test: a test left something running');
+  if (overdue) failed(`mocha was stopped: it ran for more than ${RUN_MS_MAX / 60_000} minutes`);
+  else if (hung) failed('mocha did not exit after its last test: a test left something running');
   else if (!finished) failed(`mocha ended with ${code} before the last test`);
   else if (counted.passed + counted.failed === 0) failed('no test was run');
   else if (code !== 0 && counted.failed === 0) failed(`mocha ended with ${code}`);
