@@ -26,6 +26,8 @@ interface Watcher {
 export class FakeRegistry {
   storeId = 'store-1';
   revision = 0n;
+  /** What every publish is refused with. */
+  refusal: MeshError | undefined;
   readonly published: { readonly puts: number; readonly deletes: number }[] = [];
   readonly #rows = new Map<string, StoredRecord>();
   readonly #intents = new Map<IntentKey, StoredIntent>();
@@ -48,6 +50,7 @@ export class FakeRegistry {
       },
       publish: async ({ puts, deletes, leaseId }) => {
         this.#requireReachable();
+        if (this.refusal !== undefined) throw this.refusal;
         const bindsLease = puts.some(({ kind }) => kind === 'alive');
         if (bindsLease && !this.#leases.has(leaseId ?? '')) {
           throw new MeshError('LEASE_NOT_FOUND', leaseId ?? 'none');

@@ -103,8 +103,11 @@ export class RegistryPublisher {
     const { subscriber, log } = this.#options;
     const backoff = new Backoff(RECONNECT_FIRST_MS, RECONNECT_MAX_MS);
     while (!signal.aborted) {
-      const [publication] = subscriber.connected ? this.#plan() : [];
+      const { connected } = subscriber;
+      const [publication] = connected ? this.#plan() : [];
       if (publication === undefined) {
+        // What was refused last is not wanted any more.
+        if (connected) this.#problem = undefined;
         await this.#changed.wait(signal);
         continue;
       }
