@@ -155,8 +155,8 @@ function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** A string that one of the mesh's own parsers accepts, as the branded value. */
-function parsed<T>(parse: (text: string) => T) {
+/** A string that a parser accepts, as the value it makes of it. */
+export function parsed<T>(parse: (text: string) => T) {
   return v.pipe(
     v.string(),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {

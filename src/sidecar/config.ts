@@ -2,7 +2,7 @@
 
 import * as v from 'valibot';
 import { formatAddress, parseAddress, type SocketAddress } from '../mesh/address.ts';
-import { isMeshError, MeshError } from '../mesh/errors.ts';
+import { MeshError } from '../mesh/errors.ts';
 import { parseNamespace, parseServiceName } from '../mesh/names.ts';
 import { parseServiceHost, serviceHost } from '../mesh/service.ts';
 import { type UpstreamName, upstreamName } from '../mesh/upstream.ts';
@@ -12,6 +12,7 @@ import {
   duration,
   namespace,
   object,
+  parsed,
   port,
   serviceAccount,
   trustDomain,
@@ -20,7 +21,7 @@ import {
 
 const inboundService = object({
   /** `<namespace>/<name>`. */
-  service: text(parseServiceKey),
+  service: parsed(parseServiceKey),
   port: port(),
   protocol: v.picklist(['http', 'tcp']),
   /** Where the workload itself listens. */
@@ -30,7 +31,7 @@ const inboundService = object({
 const outboundTcp = object({
   listen: address(),
   /** `<host>:<port>` of a service of the mesh. */
-  service: text(parseServiceAddress),
+  service: parsed(parseServiceAddress),
 });
 
 const entries = object({
@@ -119,20 +120,4 @@ function parseServiceAddress(value: string): UpstreamName {
     );
   }
   return upstreamName(serviceHost(service.scope, service.namespace, service.name), port);
-}
-
-/** A string that one of the parsers here accepts, as its value. */
-function text<T>(parse: (value: string) => T) {
-  return v.pipe(
-    v.string(),
-    v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      try {
-        return parse(dataset.value);
-      } catch (error) {
-        if (!isMeshError(error)) throw error;
-        addIssue({ message: error.message });
-        return NEVER;
-      }
-    }),
-  );
 }

@@ -20,6 +20,7 @@ import {
   serviceName,
 } from '../../runtime/config.ts';
 import { FAILOVER_GROUPS_MAX } from '../limits.ts';
+import { type Contradiction, withoutContradictions } from './contradictions.ts';
 
 const weight = () =>
   v.pipe(
@@ -88,15 +89,7 @@ const entry = object({
 });
 
 const policiesFile = object({
-  policies: v.pipe(
-    v.array(entry),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      for (const { path, message, found } of contradictions(dataset.value)) {
-        addIssue({ message, input: found, path: [pathItem(path)] });
-      }
-    }),
-  ),
+  policies: v.pipe(v.array(entry), withoutContradictions(contradictions)),
 });
 
 type Entry = v.InferOutput<typeof entry>;
@@ -143,12 +136,6 @@ function toFailover({ groups, overprovisioning }: v.InferOutput<typeof failover>
   };
 }
 
-interface Contradiction {
-  readonly path: string;
-  readonly message: string;
-  readonly found: string;
-}
-
 function contradictions(entries: readonly Entry[]): Contradiction[] {
   const found: Contradiction[] = [];
   const services = new Set<string>();
@@ -171,9 +158,4 @@ function contradictions(entries: readonly Entry[]): Contradiction[] {
     }
   }
   return found;
-}
-
-/** valibot joins keys with dots, so one item may stand for a whole path. */
-function pathItem(key: string): v.UnknownPathItem {
-  return { type: 'unknown', origin: 'value', input: undefined, key, value: undefined };
 }

@@ -24,6 +24,7 @@ import {
   workloadName,
 } from '../../runtime/config.ts';
 import { SERVICE_PORTS_MAX } from '../limits.ts';
+import { type Contradiction, withoutContradictions } from './contradictions.ts';
 
 /** The cluster whose services these are. */
 export interface ServicesOwner {
@@ -69,15 +70,7 @@ const service = object({
 });
 
 const servicesFile = object({
-  services: v.pipe(
-    v.array(service),
-    v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      for (const { path, message, found } of contradictions(dataset.value)) {
-        addIssue({ message, input: found, path: [pathItem(path)] });
-      }
-    }),
-  ),
+  services: v.pipe(v.array(service), withoutContradictions(contradictions)),
 });
 
 /** Throws CONFIG_UNREADABLE, or CONFIG_INVALID with every problem. */
@@ -107,12 +100,6 @@ export function parseServicesFile(
       ...(each.capacity === undefined ? {} : { capacity: each.capacity }),
     })),
   }));
-}
-
-interface Contradiction {
-  readonly path: string;
-  readonly message: string;
-  readonly found: string | number;
 }
 
 function contradictions(services: readonly v.InferOutput<typeof service>[]): Contradiction[] {
@@ -152,9 +139,4 @@ function contradictions(services: readonly v.InferOutput<typeof service>[]): Con
     }
   }
   return found;
-}
-
-/** valibot joins keys with dots, so one item may stand for a whole path. */
-function pathItem(key: string): v.UnknownPathItem {
-  return { type: 'unknown', origin: 'value', input: undefined, key, value: undefined };
 }
