@@ -41,7 +41,7 @@ export interface Endpoint {
   readonly load?: number;
 }
 
-/** The clusters that may see an exported service. */
+/** The clusters that may see and call an exported service. */
 export type ExportTo = 'all' | readonly ClusterName[];
 
 export function isExportedTo(exportTo: ExportTo, cluster: ClusterName): boolean {

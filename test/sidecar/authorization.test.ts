@@ -221,6 +221,18 @@ describe('a caller that may not call', () => {
     expect((await call(web.outboundHttp, { host })).body.toString()).to.equal('shut');
   });
 
+  it('is not told that nothing was done when another endpoint had the request before', async () => {
+    const web = await mesh.sidecar({ cluster: 'east', workload: 'web' });
+    const hung = await startBackend(mesh, 'hung', () => undefined);
+    const shut = await startBackend(mesh, 'shut');
+    const endpoints = [hung.endpoint, { ...shut.endpoint, priority: 1 }];
+    const host = announce(web.link, 'checkout', 'http', endpoints, { tryTimeoutMs: 100 });
+    exportTo(shut.sidecar.link, 'checkout', []);
+    const { status, headers } = await call(web.outboundHttp, { host });
+    expect([status, headers['x-isthmus-error']]).to.deep.equal([502, 'upstream-failed']);
+    expect([hung.requests.length, shut.requests.length]).to.deep.equal([1, 0]);
+  });
+
   it('finds an endpoint back in service whose sidecar only says no', async () => {
     const web = await mesh.sidecar({ cluster: 'east', workload: 'web' });
     const server = createServer((_request, response) => response.end('served'));

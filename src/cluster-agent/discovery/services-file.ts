@@ -64,7 +64,7 @@ const service = object({
     v.maxLength(SERVICE_PORTS_MAX, `must have at most ${SERVICE_PORTS_MAX} ports`),
   ),
   export: v.optional(v.boolean(), false),
-  /** The clusters that may see it. Default: all. */
+  /** The clusters that may see and call it. Default: all. */
   exportTo: v.optional(v.array(clusterName())),
   endpoints: v.array(endpoint),
 });

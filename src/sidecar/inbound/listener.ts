@@ -48,7 +48,7 @@ export class InboundListener {
     const { identity, bundles, now, onRefused } = options;
     this.#listener = new PeerListener({
       identity,
-      // Whoever has proven an identity may connect.
+      // Whoever has proven an identity may connect; what it may call is asked stream by stream.
       admission: {
         kind: 'peers',
         bundles,

@@ -2,7 +2,7 @@
  * CONNECT streams from verified peers: each becomes a connection to the application.
  *
  * 200 is answered only once the application has accepted, so a caller that hears anything else knows
- * that nothing of its request arrived, and may try elsewhere.
+ * that nothing of its request arrived, and may try elsewhere; but for 403, which it hands on.
  */
 
 import { inboundName } from '../../mesh/callers.ts';
