@@ -8,3 +8,6 @@ export interface SoakOptions {
 
 /** True when everything held. Ends early, with everything it started, on abort. */
 export type Soak = (options: SoakOptions, signal: AbortSignal) => Promise<boolean>;
+
+/** A line for whoever watches. */
+export type Say = (line: string) => void;

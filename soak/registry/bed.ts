@@ -20,6 +20,7 @@ import {
   writeMemberCredentials,
   writeRegistryCredentials,
 } from '../../src/trust-federation/authority/clusterset-authority.ts';
+import { type Cuttable, openCuttable } from '../cut.ts';
 import {
   CLUSTER_SET,
   type RegistryFiles,
@@ -28,7 +29,6 @@ import {
   writeRegistry,
   writeServices,
 } from './configuration.ts';
-import { type Cuttable, openCuttable } from './cut.ts';
 import { type Distorter, startDistorter } from './distorter.ts';
 import { EtcdCluster } from './etcd-cluster.ts';
 

@@ -15,7 +15,8 @@ import {
   type SidecarMember,
 } from '../../src/cli/fleet.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
-import { writeConfiguration } from './configuration.ts';
+import type { Cuttable } from '../cut.ts';
+import { CUT_OFF, writeConfiguration } from './configuration.ts';
 
 export interface Bed {
   readonly fleet: Fleet;
@@ -24,6 +25,11 @@ export interface Bed {
   /** web's sidecar: for HTTP, and for the streams. */
   readonly http: SocketAddress;
   readonly streams: SocketAddress;
+  /** A sidecar of the cluster that the knife can cut off from the registry. */
+  readonly cutOffHttp: SocketAddress;
+  readonly knife: Cuttable;
+  /** Where each process keeps its state. */
+  stateDir(name: string): string;
   close(): Promise<void>;
 }
 
@@ -32,13 +38,17 @@ const ECHO = fileURLToPath(new URL('./echo-main.js', import.meta.url));
 export async function startBed(): Promise<Bed> {
   const dir = await mkdtemp(join(tmpdir(), 'isthmus-soak-'));
   const processes = new ProcessSet(dir);
+  let knife: Cuttable | undefined;
   const close = async (): Promise<void> => {
     await processes.stopAll();
+    await knife?.close();
     await rm(dir, { recursive: true, force: true });
   };
   try {
     const configDir = join(dir, 'clusters');
-    const { entry, echo } = await writeConfiguration(configDir);
+    const ways = await writeConfiguration(configDir);
+    const { entry, echo } = ways;
+    knife = ways.knife;
     const fleet = readFleet(configDir);
     const stateDir = (name: string): string => join(dir, 'state', name);
     await provisionClusterSet(fleet, stateDir);
@@ -59,8 +69,17 @@ export async function startBed(): Promise<Bed> {
       },
       ...proxies.map(each => componentProcess(each, stateDir(each.name))),
     );
-    const http = findSidecar(fleet, 'east/web').outboundHttp;
-    return { fleet, processes, proxies, http, streams: entry, close };
+    return {
+      fleet,
+      processes,
+      proxies,
+      http: findSidecar(fleet, 'east/web').outboundHttp,
+      streams: entry,
+      cutOffHttp: findSidecar(fleet, `${CUT_OFF}/checkout`).outboundHttp,
+      knife,
+      stateDir,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

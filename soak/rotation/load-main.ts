@@ -2,7 +2,7 @@
  * The load as a process of its own: requests by the clock over keep-alive connections, and streams that
  * stay open from the first second to the last. Every answer is compared with what was asked.
  *
- * Run as `node load-main.js HTTP STREAMS`; on SIGTERM it stops sending, waits for what is under way and
+ * Run as `node load-main.js REQUESTS_PER_SECOND HTTP [STREAMS]`; on SIGTERM it stops sending, waits for what is under way and
  * prints its counts.
  */
 
@@ -13,7 +13,6 @@ import { parseAddress } from '../../src/mesh/address.ts';
 import { sleep } from '../../src/runtime/supervise.ts';
 import type { LoadReport } from './load.ts';
 
-const PER_SECOND = 1_000;
 const TICK_MS = 5;
 const TIMEOUT_MS = 5_000;
 const STREAMS = 8;
@@ -23,7 +22,7 @@ const MESSAGE_BYTES = 4_096;
 const URL_BASE = 'http://payments.shop.svc.clusterset.local';
 const SERVED_BY = 'payments-west-0';
 
-const [http = '', streams = ''] = process.argv.slice(2);
+const [perSecond = '', http = '', streams] = process.argv.slice(2);
 const entry = parseAddress(http);
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 const latenciesMs: number[] = [];
@@ -88,8 +87,8 @@ function isRight(body: string, path: string): boolean {
  * Opened once, at the start. What comes back is compared byte for byte with what was sent, which no two
  * messages and no two streams have in common. A stream that ends before we do has failed.
  */
-function openStream(_: undefined, stream: number): () => void {
-  const socket = connect(parseAddress(streams));
+function openStream(address: string, stream: number): () => void {
+  const socket = connect(parseAddress(address));
   let next = 0;
   let expected = 0;
   let rest: Buffer = Buffer.alloc(0);
@@ -128,12 +127,15 @@ function messageOf(stream: number, number: number): Buffer {
   return Buffer.alloc(MESSAGE_BYTES, `${stream}/${number};`);
 }
 
-const closeStreams = Array.from({ length: STREAMS }, openStream);
+const closeStreams =
+  streams === undefined
+    ? []
+    : Array.from({ length: STREAMS }, (_, index) => openStream(streams, index));
 const startedMs = performance.now();
 let due = 0;
 const timer = setInterval(() => {
-  const target = Math.floor(((performance.now() - startedMs) / 1000) * PER_SECOND);
-  for (; due < target; due++) send(startedMs + (due * 1000) / PER_SECOND);
+  const target = Math.floor(((performance.now() - startedMs) / 1000) * Number(perSecond));
+  for (; due < target; due++) send(startedMs + (due * 1000) / Number(perSecond));
 }, TICK_MS);
 
 process.on('SIGINT', () => undefined);

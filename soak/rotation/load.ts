@@ -1,4 +1,4 @@
-/** Starts the load's process and fetches its counts. */
+/** Starts the load's processes and fetches their counts. */
 
 import { fileURLToPath } from 'node:url';
 import { formatAddress, type SocketAddress } from '../../src/mesh/address.ts';
@@ -17,6 +17,11 @@ export interface LoadReport {
 
 const MAIN = fileURLToPath(new URL('./load-main.js', import.meta.url));
 
-export function startLoad(http: SocketAddress, streams: SocketAddress): LoadProcess<LoadReport> {
-  return startLoadProcess(MAIN, [formatAddress(http), formatAddress(streams)]);
+export function startLoad(
+  perSecond: number,
+  http: SocketAddress,
+  streams?: SocketAddress,
+): LoadProcess<LoadReport> {
+  const addresses = streams === undefined ? [http] : [http, streams];
+  return startLoadProcess(MAIN, [String(perSecond), ...addresses.map(formatAddress)]);
 }

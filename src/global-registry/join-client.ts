@@ -123,7 +123,8 @@ function pinnedRoot(address: SocketAddress, sha256: Uint8Array): Promise<Buffer>
         fail('PEER_REFUSED', `${where} is not of the ClusterSet that made this token`);
         return;
       }
-      socket.destroy();
+      // Cut off now, our end of the handshake would not get there, and the registry take it for an attack.
+      socket.resume().end();
       resolve(root);
     });
   });

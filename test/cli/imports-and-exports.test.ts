@@ -14,12 +14,10 @@ import { isMeshError } from '../../src/mesh/errors.ts';
 import type { ClusterName } from '../../src/mesh/names.ts';
 import { requireSpiffeId, type TrustDomain } from '../../src/mesh/spiffe-id.ts';
 import { certificateId } from '../../src/trust-federation/authority/authority-journal.ts';
-import {
-  type ClusterAuthority,
-  openClusterAuthority,
-} from '../../src/trust-federation/authority/cluster-authority.ts';
+import type { ClusterAuthority } from '../../src/trust-federation/authority/cluster-authority.ts';
 import { importedRoot } from '../../src/trust-federation/authority/imported-root.ts';
 import { installRoot } from '../../src/trust-federation/authority/install-root.ts';
+import { openClusterAuthority } from '../../src/trust-federation/authority/open-authority.ts';
 import { generateSvidKey } from '../../src/trust-federation/identity/svid.ts';
 import { anyIdentity } from '../../src/trust-federation/peers/authorizer.ts';
 import { verifyPeer } from '../../src/trust-federation/peers/verify.ts';

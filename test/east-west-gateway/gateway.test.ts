@@ -61,6 +61,15 @@ describe('the gateway', () => {
     await eventually('the connection is forgotten', () => listener.connections().length === 0);
   });
 
+  it('joins a server name in capitals like the one in small letters', async () => {
+    const { address } = await start();
+    const hello = await realHello({ servername: SNI.toUpperCase() });
+    const socket = await open(address, hello);
+    socket.end();
+    expect((await received(socket)).equals(hello)).to.equal(true);
+    expect(arrived).to.have.length(1);
+  });
+
   it('joins a hello that comes byte by byte, in many records', async () => {
     const { address } = await start();
     const hello = records(...cut((await realHello({ servername: SNI })).subarray(5), 20));
@@ -107,6 +116,11 @@ describe('the gateway', () => {
       'a service that is not exported',
       'unknown-service',
       () => realHello({ servername: SNI.replace('payments', 'ledger') }),
+    ],
+    [
+      'a service that is not exported, in capitals',
+      'unknown-service',
+      () => realHello({ servername: SNI.replace('payments', 'ledger').toUpperCase() }),
     ],
     [
       'a service that does not exist',

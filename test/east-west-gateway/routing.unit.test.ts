@@ -38,6 +38,16 @@ describe('a server name at the gateway', () => {
       `E${B.toUpperCase()}.${PAYMENTS.toUpperCase()}`,
       'payments-1',
     ],
+    [
+      'of a service not exported, in upper case, leads nowhere',
+      PAYMENTS.replace('payments', 'ledger').toUpperCase(),
+      'unknown-service',
+    ],
+    [
+      'of another cluster, in upper case, leads nowhere',
+      PAYMENTS.replace('west', 'east').toUpperCase(),
+      'other-cluster',
+    ],
     ['with a trailing dot leads to the same', `e${B}.${PAYMENTS}.`, 'payments-1'],
     ['of no endpoint leads to any', PAYMENTS, 'payments-0'],
     ['of an endpoint that is gone leads to any', `e00000000000000cc.${PAYMENTS}`, 'payments-0'],

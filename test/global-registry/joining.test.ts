@@ -102,6 +102,7 @@ function suite(storeOf: () => RegistryConfig['store']): void {
     await client.publish({ puts: [configOf('east')], deletes: [] });
     client.close();
     expect(await statesAt(registry)).to.deep.equal(['east redeemed']);
+    expect(place.warnings, 'as if somebody had attacked').to.deep.equal([]);
   });
 
   it('of fifty agents that redeem one token at once through two processes exactly one wins', async () => {

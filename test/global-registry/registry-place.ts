@@ -3,12 +3,12 @@
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import type { RegistryConfig } from '../../src/global-registry/config.ts';
 import { createRegistry } from '../../src/global-registry/registry.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import { parseTrustDomain } from '../../src/mesh/spiffe-id.ts';
 import { findFreeAddress } from '../../src/runtime/listen.ts';
-import { createLogger } from '../../src/runtime/log.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
 import { supervise } from '../../src/runtime/supervise.ts';
 import { initClusterSet } from '../../src/trust-federation/authority/clusterset-authority.ts';
@@ -20,6 +20,8 @@ export interface RegistryPlace {
   readonly dir: string;
   /** Where everything `isthmus init` made is. */
   readonly made: string;
+  /** Lines of the processes' logs, warnings and worse. */
+  readonly warnings: readonly string[];
   /** A process; `name` is its state directory's. */
   start(name: string, options?: StartOptions): Promise<PlacedRegistry>;
   close(): Promise<void>;
@@ -44,17 +46,17 @@ export interface PlacedRegistry {
 
 const EMBEDDED: RegistryConfig['store'] = { kind: 'embedded' };
 
-const log = createLogger('test');
-log.level = process.env['ISTHMUS_LOG'] ?? 'silent';
-
 export async function createRegistryPlace(): Promise<RegistryPlace> {
   const dir = await mkdtemp(join(tmpdir(), 'isthmus-join-'));
   const made = join(dir, 'made');
   await initClusterSet({ dir: made, trustDomain: SET, clusters: [], now: Date.now });
   const running = new Set<PlacedRegistry>();
+  const warnings: string[] = [];
+  const log = pino({ level: 'warn' }, { write: line => void warnings.push(line) });
   return {
     dir,
     made,
+    warnings,
     start: async (name, { store = EMBEDDED, joins = true, addresses, now } = {}) => {
       const stateDir = join(dir, name);
       await mkdir(stateDir, { recursive: true, mode: 0o700 });

@@ -8,7 +8,7 @@ import { ensurePrivateDir } from '../../runtime/state-file.ts';
 import { MembershipOperatorDefinition } from '../../wire/generated/isthmus/operator/v1/membership.ts';
 import { readFleet } from '../fleet.ts';
 import { operatorChannel, operatorName } from '../operator.ts';
-import { configDirOption } from '../options.ts';
+import { configDirOption, FOUND_WRONG } from '../options.ts';
 
 export function addJoinCommand(program: Command): void {
   program
@@ -54,6 +54,8 @@ export function addLeaveCommand(program: Command): void {
             ? `${cluster} has left: ${records} records removed\n`
             : `${cluster} had published nothing; a membership of that name, if there was one, is over\n`,
         );
+        // Most often a name that is not quite the one that was meant.
+        if (records === 0) process.exitCode = FOUND_WRONG;
       } finally {
         channel.close();
       }

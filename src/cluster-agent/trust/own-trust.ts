@@ -9,14 +9,12 @@ import { agentId } from '../../mesh/system-identities.ts';
 import { LastKnownGood } from '../../runtime/last-known-good.ts';
 import type { Logger } from '../../runtime/log.ts';
 import type { Task } from '../../runtime/supervise.ts';
-import {
-  type ClusterAuthority,
-  openClusterAuthority,
-} from '../../trust-federation/authority/cluster-authority.ts';
+import type { ClusterAuthority } from '../../trust-federation/authority/cluster-authority.ts';
 import {
   type JwtAuthority,
   openJwtAuthority,
 } from '../../trust-federation/authority/jwt-authority.ts';
+import { openClusterAuthority } from '../../trust-federation/authority/open-authority.ts';
 import { SvidLedger } from '../../trust-federation/authority/svid-ledger.ts';
 import { OwnBundle } from '../../trust-federation/bundles/own-bundle.ts';
 import { TrustRootFile } from '../../trust-federation/bundles/trust-root-file.ts';

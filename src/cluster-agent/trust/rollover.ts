@@ -23,6 +23,7 @@ import type { Laggard, TrustAck } from '../../mesh/trust-acks.ts';
 import type { LastKnownGood } from '../../runtime/last-known-good.ts';
 import type { Logger } from '../../runtime/log.ts';
 import { sleep } from '../../runtime/supervise.ts';
+import { Turns } from '../../runtime/turns.ts';
 import {
   type AuthorityState,
   certificateId,
@@ -59,6 +60,8 @@ export interface RolloverReport {
 export class RolloverRunner {
   readonly name = 'rollover';
   readonly #options: RolloverOptions;
+  /** A move with all that follows from it: in between a gate would be judged by the bundle before. */
+  readonly #moves = new Turns();
   #starting = false;
 
   constructor(options: RolloverOptions) {
@@ -75,21 +78,21 @@ export class RolloverRunner {
   async import(imported: ImportedRoot, auto: boolean): Promise<void> {
     const { authority } = this.#options;
     if (!authority.isAnotherSigner(imported)) return this.start(auto, imported);
-    await authority.replaceSigner(imported);
-    return this.#follow();
+    return this.#move(() => authority.replaceSigner(imported));
   }
 
   /** To a root made here, unless one is brought. */
-  async start(auto: boolean, imported?: ImportedRoot): Promise<void> {
+  start(auto: boolean, imported?: ImportedRoot): Promise<void> {
     const { authority, ledgerFile } = this.#options;
-    this.#starting = true;
-    try {
-      await ledgerFile.flush();
-      await authority.startRollover(auto, imported);
-    } finally {
-      this.#starting = false;
-    }
-    await this.#follow();
+    return this.#move(async () => {
+      this.#starting = true;
+      try {
+        await ledgerFile.flush();
+        await authority.startRollover(auto, imported);
+      } finally {
+        this.#starting = false;
+      }
+    });
   }
 
   /**
@@ -102,21 +105,21 @@ export class RolloverRunner {
   }
 
   /** Throws REQUEST_INVALID when the step is neither proven nor forced. */
-  async advance(forceReason?: string): Promise<void> {
+  advance(forceReason?: string): Promise<void> {
     const { authority } = this.#options;
-    const { rollover } = authority.state;
-    const unproven = isUnderWay(rollover) ? unprovenOf(this.#gate(rollover)) : undefined;
-    await authority.moveRollover({
-      kind: 'advance',
-      unproven,
-      ...(forceReason === undefined ? {} : { forceReason }),
+    return this.#move(() => {
+      const { rollover } = authority.state;
+      const unproven = isUnderWay(rollover) ? unprovenOf(this.#gate(rollover)) : undefined;
+      return authority.moveRollover({
+        kind: 'advance',
+        unproven,
+        ...(forceReason === undefined ? {} : { forceReason }),
+      });
     });
-    await this.#follow();
   }
 
-  async abort(reason: string): Promise<void> {
-    await this.#options.authority.moveRollover({ kind: 'abort', reason });
-    await this.#follow();
+  abort(reason: string): Promise<void> {
+    return this.#move(() => this.#options.authority.moveRollover({ kind: 'abort', reason }));
   }
 
   /** Everyone's certificate is replaced at once; returns how many proxies that is. */
@@ -136,7 +139,7 @@ export class RolloverRunner {
         try {
           await this.advance();
         } catch (error) {
-          // An operator was quicker.
+          // An operator was quicker, or what was proven was the step before.
           if (!isMeshError(error)) throw error;
           log.warn({ error }, 'rollover not advanced');
         }
@@ -145,13 +148,18 @@ export class RolloverRunner {
     }
   }
 
-  async #follow(): Promise<void> {
+  #move(change: () => Promise<void>): Promise<void> {
     const { authority, ownBundle, identity, log } = this.#options;
-    await ownBundle.update();
-    const { rollover } = authority.state;
-    const [, issuer] = identity.current().chain;
-    if (issuer !== undefined && !authority.isInStanding(certificateId(issuer))) identity.renewNow();
-    log.warn({ ...rollover, history: rollover?.history.at(-1) }, 'rollover moved');
+    return this.#moves.take(async () => {
+      await change();
+      await ownBundle.update();
+      const { rollover } = authority.state;
+      const [, issuer] = identity.current().chain;
+      if (issuer !== undefined && !authority.isInStanding(certificateId(issuer))) {
+        identity.renewNow();
+      }
+      log.warn({ ...rollover, history: rollover?.history.at(-1) }, 'rollover moved');
+    });
   }
 
   #gate(rollover: Rollover): Gate {

@@ -33,6 +33,9 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INSTANCE_CONFLICT',
 ]);
 
+/** Of a name that the caller chose; ours are UUIDs. */
+const INSTANCE_CHARS_SHOWN_MAX = 80;
+
 export class Refusals {
   readonly #options: RefusalsOptions;
   readonly #rate: RateLimit;
@@ -43,10 +46,11 @@ export class Refusals {
     this.#rate = new RateLimit(perSecond, AUDIT_REFUSALS_PER_MINUTE_MAX, options.now);
   }
 
-  /** `instance` and `address`: of the agent that asked. */
-  note(error: MeshError, caller: ClusterName, instance: string, address: string): void {
+  /** `named` and `address`: what the agent that asked calls itself, and where it is. */
+  note(error: MeshError, caller: ClusterName, named: string, address: string): void {
     const { metrics, log } = this.#options;
     if (!REFUSALS.has(error.code)) return;
+    const instance = named.slice(0, INSTANCE_CHARS_SHOWN_MAX);
     log.warn({ error, cluster: caller, instance, address }, 'publish refused');
     const rival = error.code === 'INSTANCE_CONFLICT';
     if (rival) metrics.rivals.inc();
@@ -62,7 +66,7 @@ export class Refusals {
 
   #rival(instance: string, address: string): Uint8Array {
     const atMs = BigInt(this.#options.now());
-    return Rival.encode({ instance: instance.slice(0, 80), address, atMs }).finish();
+    return Rival.encode({ instance, address, atMs }).finish();
   }
 
   async #write(commit: Commit, caller: ClusterName, why: string): Promise<void> {

@@ -14,7 +14,6 @@ import {
   EtcdLeaseInvalidError,
   type ICompare,
   type IKeyValue,
-  type IOptions,
   type IRequestOp,
   type IWatchRequest,
   type IWatchResponse,
@@ -28,7 +27,7 @@ import {
   ETCD_PAGE_KEYS,
 } from '../limits.ts';
 import { hangUp, messagesOf, nextHostUnlessSent, once, requireLeader } from './etcd-calls.ts';
-import type { EtcdTls } from './etcd-tls.ts';
+import { type EtcdTls, etcdTlsChannels } from './etcd-tls.ts';
 import type {
   Commit,
   Index,
@@ -54,8 +53,8 @@ export class EtcdStore implements RegistryStore {
     this.#where = `etcd at ${hosts.join(', ')}`;
     this.#etcd = new Etcd3({
       hosts,
-      ...(tls === undefined ? {} : { credentials: credentialsOf(tls) }),
       grpcOptions: {
+        ...(tls === undefined ? {} : etcdTlsChannels(tls)),
         'grpc.max_receive_message_length': ETCD_MESSAGE_BYTES_MAX,
         // A frozen etcd or a dead link is found in 9 s. etcd closes connections that ping faster than 5 s.
         'grpc.keepalive_time_ms': 6_000,
@@ -233,10 +232,6 @@ export class EtcdStore implements RegistryStore {
     }
     return new MeshError('STORE_UNAVAILABLE', `${this.#where}: ${message}`, options);
   }
-}
-
-function credentialsOf({ ca, cert, key }: EtcdTls): NonNullable<IOptions['credentials']> {
-  return { rootCertificate: ca, certChain: cert, privateKey: key };
 }
 
 function entryOf({ key, value, mod_revision, create_revision, lease }: IKeyValue): StoreEntry {

@@ -1,7 +1,11 @@
-/** The files with which this process and etcd prove themselves to each other. */
+/** How this process and etcd prove themselves to each other: the files, and the connections. */
 
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
+import { checkServerIdentity } from 'node:tls';
+import { Channel, ChannelCredentials, type ClientOptions } from '@grpc/grpc-js';
+import { parseAddress } from '../../mesh/address.ts';
 import { MeshError, messageOf } from '../../mesh/errors.ts';
 import { readPrivateFile } from '../../runtime/state-file.ts';
 
@@ -29,6 +33,28 @@ export async function loadEtcdTls(files: EtcdTlsFiles, configFile: string): Prom
     'FILE_UNREADABLE',
     `"${path(files.key)}" does not exist; it is store.tls.key`,
   );
+}
+
+/** Sent instead of an address, which is no server name (RFC 6066 §3); etcd has one certificate for all. */
+const SERVER_NAME_OF_ADDRESS = 'etcd.isthmus.internal';
+
+/** Options of an etcd3 client. Its own way to TLS would send whatever the endpoint is called. */
+export function etcdTlsChannels({
+  ca,
+  cert,
+  key,
+}: EtcdTls): Pick<ClientOptions, 'channelFactoryOverride'> {
+  return {
+    channelFactoryOverride: (endpoint, _, options) => {
+      const { host } = parseAddress(endpoint);
+      const credentials = ChannelCredentials.createSsl(ca, key, cert, {
+        checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+      });
+      const serverName = isIP(host) === 0 ? host : SERVER_NAME_OF_ADDRESS;
+      const named = { ...options, 'grpc.ssl_target_name_override': serverName };
+      return new Channel(endpoint, credentials, named);
+    },
+  };
 }
 
 async function readPem(path: string): Promise<Buffer> {

@@ -15,6 +15,7 @@ import type { RootId } from '../../mesh/root-slots.ts';
 import { type SpiffeId, type TrustDomain, trustDomainOf } from '../../mesh/spiffe-id.ts';
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import { sleep } from '../../runtime/supervise.ts';
+import { Turns } from '../../runtime/turns.ts';
 import type { StatementSigner } from '../bundles/statement-signature.ts';
 import { WORKLOAD_TTL_MS_MAX } from '../limits.ts';
 import {
@@ -27,11 +28,8 @@ import {
   type AuthorityState,
   activeRoot,
   certificateId,
-  firstState,
   type HeldRoot,
   type RootHolding,
-  readAuthority,
-  removeLeftovers,
   type SigningRoot,
   signerIn,
   withIssuer,
@@ -39,7 +37,7 @@ import {
   writeAuthority,
 } from './authority-journal.ts';
 import { holdingOf, type ImportedRoot } from './imported-root.ts';
-import { makeIntermediate, makeRoot } from './make-signer.ts';
+import { makeHeldRoot, makeIntermediate } from './make-signer.ts';
 import { bundleOf } from './root-file.ts';
 
 /** How often the intermediate's age is looked at. */
@@ -69,33 +67,15 @@ export interface ClusterAuthorityOptions {
   readonly now: () => number;
 }
 
-/**
- * Makes the root on first start. Throws what `readAuthority` throws, also for another trust domain's root
- * and for one that has expired.
- */
-export async function openClusterAuthority(
-  options: ClusterAuthorityOptions,
-): Promise<ClusterAuthority> {
-  const { dir, cluster, trustDomain, now } = options;
-  const subject = { name: cluster, trustDomain };
-  const state = (await readAuthority(dir)) ?? firstState(heldBy(makeRoot(subject, now())), now());
-  const root = usableRoot(state, options);
-  const intermediate = makeIntermediate(subject, signerIn(root), now());
-  const authority = new ClusterAuthority(options, subject, state, intermediate);
-  await authority.rotateIntermediate('keep');
-  await removeLeftovers(dir);
-  return authority;
-}
-
 export class ClusterAuthority {
   readonly name = 'cluster-authority';
   readonly #options: ClusterAuthorityOptions;
   readonly #subject: AuthoritySubject;
   #state: AuthorityState;
   #intermediate: Signer;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
-  /** Use `openClusterAuthority`. */
+  /** Use `openClusterAuthority`, which sees that the state is fit to start with. */
   constructor(
     options: ClusterAuthorityOptions,
     subject: AuthoritySubject,
@@ -173,10 +153,10 @@ export class ClusterAuthority {
    * rollover is under way, or for a root that is known.
    */
   startRollover(auto: boolean, imported?: ImportedRoot): Promise<void> {
-    return this.#inTurn(() => {
+    return this.#turns.take(() => {
       const added =
         imported === undefined
-          ? heldBy(makeRoot(this.#subject, this.#options.now()))
+          ? makeHeldRoot(this.#subject, this.#options.now())
           : holdingOf(imported);
       const root = certificateId(added.certificate.der);
       if (this.#state.slots.some(({ id }) => id === root)) {
@@ -197,7 +177,7 @@ export class ClusterAuthority {
 
   /** Signs with another CA under the same root, before the one in use ends; what that signed stays good. */
   replaceSigner(imported: ImportedRoot): Promise<void> {
-    return this.#inTurn(() => {
+    return this.#turns.take(() => {
       const { id } = this.#root();
       const slots = this.#state.slots.map(slot =>
         slot.id === id ? { ...slot, ...holdingOf(imported) } : slot,
@@ -211,12 +191,12 @@ export class ClusterAuthority {
 
   /** The caller has judged the gate. Throws REQUEST_INVALID with the reason why not. */
   moveRollover(event: Exclude<RolloverEvent, { readonly kind: 'start' }>): Promise<void> {
-    return this.#inTurn(() => this.#step(event, undefined));
+    return this.#turns.take(() => this.#step(event, undefined));
   }
 
   /** 'retire': what earlier intermediates signed has to be replaced. 'keep': it stays good. */
   rotateIntermediate(earlier: 'keep' | 'retire'): Promise<void> {
-    return this.#inTurn(() => {
+    return this.#turns.take(() => {
       const state = earlier === 'keep' ? this.#state : { ...this.#state, issuers: [] };
       const signer = signerIn(this.#root());
       return this.#enter(state, makeIntermediate(this.#subject, signer, this.#options.now()));
@@ -277,38 +257,10 @@ export class ClusterAuthority {
   #trusted(): readonly HeldRoot[] {
     return this.#state.slots.filter(({ state }) => state !== 'revoked');
   }
-
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
-  }
 }
 
-function heldBy({ certificate, key }: Signer): RootHolding {
-  return { certificate, key, intermediate: undefined };
-}
-
-function usableRoot(
-  state: AuthorityState,
-  { dir, trustDomain, now }: ClusterAuthorityOptions,
-): SigningRoot {
-  const root = activeRoot(state);
-  if (root === undefined) {
-    throw new MeshError('FILE_CORRUPT', `"${dir}" has no active root; restore it from a backup`);
-  }
-  const [found] = root.certificate.uris;
-  if (found !== undefined && found !== `spiffe://${trustDomain}`) {
-    throw new MeshError(
-      'CERTIFICATE_INVALID',
-      `"${dir}" holds the root of "${found}", not of "${trustDomain}"; correct trustDomain in the configuration, or move the directory away to make a new root`,
-    );
-  }
-  requireUnexpired(signerIn(root), now());
-  return root;
-}
-
-function requireUnexpired({ certificate }: Signer, nowMs: number): void {
+/** Throws CERTIFICATE_INVALID. */
+export function requireUnexpired({ certificate }: Signer, nowMs: number): void {
   if (nowMs <= certificate.notAfterMs) return;
   throw new MeshError(
     'CERTIFICATE_INVALID',

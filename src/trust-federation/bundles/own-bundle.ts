@@ -15,6 +15,7 @@ import { type SpiffeId, type TrustDomain, trustDomainOf } from '../../mesh/spiff
 import type { TrustBundle } from '../../mesh/trust-bundle.ts';
 import type { Logger } from '../../runtime/log.ts';
 import { readStateFile, writeStateFile } from '../../runtime/state-file.ts';
+import { Turns } from '../../runtime/turns.ts';
 import { BUNDLE_REVOKED_MAX, formatBundleDocument } from '../../wire/bundle-document.ts';
 import {
   formatOwnBundle,
@@ -46,7 +47,7 @@ export class OwnBundle {
   readonly #options: OwnBundleOptions;
   readonly #path: string;
   #state: OwnBundleState | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   /** Throws FILE_CORRUPT, FILE_PERMISSIONS: numbering must not start again by accident. */
   static async open(options: OwnBundleOptions): Promise<OwnBundle> {
@@ -87,7 +88,7 @@ export class OwnBundle {
 
   /** Makes and publishes the next version if anything in it has changed. Call after `content` did. */
   update(): Promise<TrustBundle> {
-    return this.#inTurn(() => this.#advance(this.#state?.revoked ?? []));
+    return this.#turns.take(() => this.#advance(this.#state?.revoked ?? []));
   }
 
   /** Resolves once it is on disk and on its way. Throws REQUEST_INVALID, LIMIT_EXCEEDED. */
@@ -99,7 +100,7 @@ export class OwnBundle {
         `"${id}" is not of trust domain "${trustDomain}"; revoke it at its own cluster`,
       );
     }
-    return this.#inTurn(() => {
+    return this.#turns.take(() => {
       const others = this.revoked().filter(each => each.id !== id);
       if (others.length >= BUNDLE_REVOKED_MAX) {
         throw new MeshError(
@@ -113,7 +114,7 @@ export class OwnBundle {
 
   /** Throws REQUEST_INVALID for an identity that is not revoked. */
   restore(id: SpiffeId): Promise<TrustBundle> {
-    return this.#inTurn(() => {
+    return this.#turns.take(() => {
       const others = this.revoked().filter(each => each.id !== id);
       if (others.length === this.revoked().length) {
         throw new MeshError('REQUEST_INVALID', `"${id}" is not revoked`);
@@ -157,12 +158,6 @@ export class OwnBundle {
     log.info({ trustDomain, sequence, roots: bundle.x509Authorities.length }, 'trust bundle made');
     this.bundles.put(trustDomain, bundle);
     return bundle;
-  }
-
-  #inTurn(work: () => Promise<TrustBundle>): Promise<TrustBundle> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 
   #inForce(): OwnBundleState {

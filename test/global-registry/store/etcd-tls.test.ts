@@ -1,12 +1,15 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer } from 'node:tls';
 import { expect } from 'chai';
 import { EtcdCluster } from '../../../soak/registry/etcd-cluster.ts';
 import { ProcessSet } from '../../../src/cli/demo/processes.ts';
 import { EtcdStore } from '../../../src/global-registry/store/etcd-store.ts';
 import { loadEtcdTls } from '../../../src/global-registry/store/etcd-tls.ts';
+import { closeServer, listen } from '../../../src/runtime/listen.ts';
+import { eventually } from '../../support/data-plane.ts';
 import { type Etcd, startEtcd } from '../../support/etcd.ts';
 import { makeEtcdPki } from '../../support/etcd-pki.ts';
 import { configOf } from '../records.ts';
@@ -63,6 +66,40 @@ describe('etcd behind TLS', function () {
     const plain = new EtcdStore([etcd.address]);
     expect(await codeOf(plain.snapshot('/'))).to.equal('STORE_UNAVAILABLE');
     await plain.close();
+  });
+
+  it('is believed by the address that its certificate names, and not by a name that it does not', async () => {
+    const named = new EtcdStore(
+      [{ host: 'localhost', port: etcd.address.port }],
+      await loadEtcdTls(FILES, join(dir, 'registry.yaml')),
+    );
+    expect(await codeOf(named.snapshot('/'))).to.equal('STORE_UNAVAILABLE');
+    await named.close();
+    expect(await snapshotWith(FILES)).to.equal('ok');
+  });
+
+  it('is told the name it was asked for by, and never an address, which is no server name', async () => {
+    const told: string[] = [];
+    const server = createServer({
+      key: readFileSync(join(dir, 'server.key')),
+      cert: readFileSync(join(dir, 'server.pem')),
+      SNICallback: (name, done) => {
+        told.push(name);
+        done(null);
+      },
+    });
+    server.on('secureConnection', socket => socket.destroy());
+    const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
+    const tls = await loadEtcdTls(FILES, join(dir, 'registry.yaml'));
+    for (const [count, host] of ['127.0.0.1', 'localhost'].entries()) {
+      const store = new EtcdStore([{ host, port }], tls);
+      const asked = codeOf(store.snapshot('/'));
+      await eventually('a hello', () => new Set(told).size > count);
+      await store.close();
+      await asked;
+    }
+    await closeServer(server);
+    expect([...new Set(told)]).to.deep.equal(['etcd.isthmus.internal', 'localhost']);
   });
 
   it('is not reached with a key that others may read, or files that are not there', async () => {

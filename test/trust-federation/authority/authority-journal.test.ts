@@ -15,10 +15,8 @@ import {
   JOURNAL_FILE,
   readAuthority,
 } from '../../../src/trust-federation/authority/authority-journal.ts';
-import {
-  type ClusterAuthority,
-  openClusterAuthority,
-} from '../../../src/trust-federation/authority/cluster-authority.ts';
+import type { ClusterAuthority } from '../../../src/trust-federation/authority/cluster-authority.ts';
+import { openClusterAuthority } from '../../../src/trust-federation/authority/open-authority.ts';
 import { replaceRoot } from '../../../src/trust-federation/authority/replace-root.ts';
 import { generateSvidKey } from '../../../src/trust-federation/identity/svid.ts';
 import { anyIdentity } from '../../../src/trust-federation/peers/authorizer.ts';

@@ -10,10 +10,8 @@ import { expect } from 'chai';
 import { isMeshError } from '../../../src/mesh/errors.ts';
 import { parseClusterName } from '../../../src/mesh/names.ts';
 import { parseTrustDomain, requireSpiffeId, type SpiffeId } from '../../../src/mesh/spiffe-id.ts';
-import {
-  type ClusterAuthority,
-  openClusterAuthority,
-} from '../../../src/trust-federation/authority/cluster-authority.ts';
+import type { ClusterAuthority } from '../../../src/trust-federation/authority/cluster-authority.ts';
+import { openClusterAuthority } from '../../../src/trust-federation/authority/open-authority.ts';
 import { generateSvidKey } from '../../../src/trust-federation/identity/svid.ts';
 import { WORKLOAD_TTL_MS_MAX } from '../../../src/trust-federation/limits.ts';
 import { anyIdentity } from '../../../src/trust-federation/peers/authorizer.ts';

@@ -6,9 +6,9 @@
  */
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { SocketAddress } from '../../src/mesh/address.ts';
-import { closeServer, listen } from '../../src/runtime/listen.ts';
-import { inOwnNetwork, ip, nft } from '../namespace.ts';
+import type { SocketAddress } from '../src/mesh/address.ts';
+import { closeServer, listen } from '../src/runtime/listen.ts';
+import { inOwnNetwork, ip, nft } from './namespace.ts';
 
 export interface Cuttable {
   /** Instead of the targets, in their order. */
