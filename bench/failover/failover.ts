@@ -45,7 +45,10 @@ export async function runFailover(
       if (signal.aborted) return false;
       tell(await runCase(world, fault));
     }
-    if (isChosen('control plane') && !options.quick) tell(await runStalledControlPlane(world));
+    if (isChosen('control plane') && !options.quick) {
+      const agents = world.fleet.clusters.map(({ agent }) => agent.name);
+      tell(await runStalledControlPlane(world, ['registry', ...agents]));
+    }
     // From here on the service is somewhere else.
     const home = findSidecar(world.fleet, 'east/checkout');
     await world.processes.kill(applicationName(home));

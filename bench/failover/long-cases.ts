@@ -79,25 +79,27 @@ export async function runRollingRestart(world: World, isQuick: boolean): Promise
 }
 
 /**
- * Registry and agents stand still for three leases: no endpoint leaves for that. One that dies meanwhile
- * does, by what its callers see.
+ * What is named stands still for three leases: no endpoint leaves for that. One that dies meanwhile does, by
+ * what its callers see.
  */
-export async function runStalledControlPlane(world: World): Promise<CaseResult> {
+export async function runStalledControlPlane(
+  world: World,
+  stalled: readonly string[],
+): Promise<CaseResult> {
   await settled(world);
   const { fleet, processes } = world;
   const home = findSidecar(fleet, 'east/checkout');
-  const controlPlane = ['registry', ...fleet.clusters.map(({ agent }) => agent.name)];
   const load = new Load(world.entry, SERVICE_HOST, PER_SECOND);
   const before = (await world.endpoints()).length;
   const done = new AbortController();
   const fewest = fewestEndpoints(world, done.signal);
-  for (const name of controlPlane) signalTo(world, name, 'SIGSTOP');
+  for (const name of stalled) signalTo(world, name, 'SIGSTOP');
   await sleep(2 * LEASE_TTL_MS);
   const deathMs = performance.now();
   await processes.kill(applicationName(home));
   await sleep(LEASE_TTL_MS);
   const healMs = performance.now();
-  for (const name of controlPlane) signalTo(world, name, 'SIGCONT');
+  for (const name of stalled) signalTo(world, name, 'SIGCONT');
   await processes.restart(applicationName(home));
   const isBack = ({ sentMs, servedBy }: { sentMs: number; servedBy: string | undefined }) =>
     sentMs > healMs && servedBy === home.workload;

@@ -145,15 +145,16 @@ function conclusion({ requests, errors }: Totals): string {
 function verdictText(verdict: Verdict): string {
   switch (verdict.kind) {
     case 'room':
-      return style('yes', 'green');
+      return `${style('yes', 'green')}: ${concurrent(verdict)}`;
     case 'unknown':
       return style('unknown: no capacity is configured', 'yellow');
     case 'too-little':
-      return style(
-        `no: ${Math.round(verdict.needed)} concurrent requests, ${Math.round(verdict.free)} free`,
-        'red',
-      );
+      return style(`no: ${concurrent(verdict)}`, 'red');
     case 'nobody-else':
       return style('no: no other cluster serves it', 'red');
   }
+}
+
+function concurrent(room: { readonly needed: number; readonly free: number }): string {
+  return `${Math.round(room.needed)} concurrent requests, ${Math.round(room.free)} free`;
 }

@@ -23,7 +23,8 @@ export interface DrillEndpoint {
 }
 
 export type Verdict =
-  | { readonly kind: 'room' }
+  /** In concurrent requests. */
+  | { readonly kind: 'room'; readonly needed: number; readonly free: number }
   /** Endpoints stay, but not all of them say what they can take. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'too-little'; readonly needed: number; readonly free: number }
@@ -64,10 +65,10 @@ function verdictOn(leaving: readonly DrillEndpoint[], staying: readonly DrillEnd
   if (staying.length === 0) return { kind: 'nobody-else' };
   const needed = sumOf(leaving, inFlight);
   const free = sumOf(staying, ({ capacity, load }) =>
-    capacity === undefined ? undefined : capacity * (1 - (load ?? 0) / 100),
+    capacity === undefined ? undefined : Math.max(0, capacity * (1 - (load ?? 0) / 100)),
   );
   if (needed === undefined || free === undefined) return { kind: 'unknown' };
-  return needed <= free ? { kind: 'room' } : { kind: 'too-little', needed, free };
+  return { kind: needed <= free ? 'room' : 'too-little', needed, free };
 }
 
 function inFlight({ capacity, load }: DrillEndpoint): number | undefined {

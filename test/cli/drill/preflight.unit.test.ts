@@ -16,7 +16,7 @@ describe('what a drill foresees', () => {
         { cluster: 'east', capacity: 100, load: 50 },
         { cluster: 'west', capacity: 100, load: 50 },
       ],
-      { kind: 'room' },
+      { kind: 'room', needed: 50, free: 50 },
       true,
     ],
     [
@@ -28,6 +28,16 @@ describe('what a drill foresees', () => {
       ],
       { kind: 'too-little', needed: 60, free: 50 },
       false,
+    ],
+    [
+      'what is over its capacity has nothing free, and takes nothing from what others have',
+      [
+        { cluster: 'east', capacity: 100, load: 30 },
+        { cluster: 'west', capacity: 100, load: 150 },
+        { cluster: 'eu', capacity: 100, load: 60 },
+      ],
+      { kind: 'room', needed: 30, free: 40 },
+      true,
     ],
     [
       'room is unknown where one of them does not say what it can take',
