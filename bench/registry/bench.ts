@@ -165,9 +165,9 @@ interface InitialSync {
 async function initialSync(members: readonly Member[]): Promise<InitialSync> {
   const startedMs = performance.now();
   const tables = await Promise.all(
-    members.map(async ({ client }) => {
+    members.map(async member => {
       const stop = new AbortController();
-      for await (const update of client.watch(undefined, stop.signal)) {
+      for await (const update of member.follow(undefined, stop.signal)) {
         stop.abort();
         if (update.kind === 'replace-all') {
           return { records: update.records.length, position: update.position };

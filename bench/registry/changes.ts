@@ -40,8 +40,6 @@ export class Watchers {
   async start(): Promise<void> {
     setMaxListeners(0, this.#stop.signal);
     this.#ended = Promise.all(this.#members.map(member => this.#follow(member)));
-    // When a publication fails, the registry is stopped: that is the error, and not what watches say of it.
-    this.#ended.catch(() => undefined);
     while (this.#ready < this.#members.length) await sleep(POLL_MS);
   }
 
@@ -84,7 +82,7 @@ export class Watchers {
 
   async #follow(member: Member): Promise<void> {
     let first = true;
-    for await (const update of member.client.watch(this.#position, this.#stop.signal)) {
+    for await (const update of member.follow(this.#position, this.#stop.signal)) {
       if (first) this.#ready += 1;
       first = false;
       this.#note(update);

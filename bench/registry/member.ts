@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { RegistryClient } from '../../src/global-registry/client.ts';
 import type { SocketAddress } from '../../src/mesh/address.ts';
+import { isMeshError } from '../../src/mesh/errors.ts';
 import {
   type ClusterName,
   parseNamespace,
@@ -17,16 +18,22 @@ import {
 } from '../../src/mesh/spiffe-id.ts';
 import type { Logger } from '../../src/runtime/log.ts';
 import { RpcChannel } from '../../src/runtime/rpc-client.ts';
+import { sleep } from '../../src/runtime/supervise.ts';
 import { VERSION } from '../../src/runtime/version.ts';
 import { loadMemberCredentials } from '../../src/trust-federation/authority/clusterset-authority.ts';
 import { exactly } from '../../src/trust-federation/peers/authorizer.ts';
 import { meshRpcTls } from '../../src/trust-federation/peers/tls.ts';
 import { RegistryDefinition } from '../../src/wire/generated/isthmus/registry/v1/registry.ts';
-import type { RegistryRecord } from '../../src/wire/registry-records.ts';
+import type {
+  RegistryRecord,
+  RegistryUpdate,
+  WatchPosition,
+} from '../../src/wire/registry-records.ts';
 import { SLICE_ENDPOINTS } from '../../src/wire/registry-slices.ts';
 
 const ENDPOINTS_PER_SERVICE = 3;
 const RECORDS_PER_PUBLISH = 100;
+const RESUME_MS = 200;
 
 export class Member {
   readonly cluster: ClusterName;
@@ -79,6 +86,25 @@ export class Member {
         this.slice(`svc-${at + i}`, ENDPOINTS_PER_SERVICE),
       );
       await this.client.publish({ puts, deletes: [] });
+    }
+  }
+
+  /** As an agent follows the table: a watch that breaks is resumed where it stood. */
+  async *follow(
+    from: WatchPosition | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<RegistryUpdate, void> {
+    let at = from;
+    while (!signal.aborted) {
+      try {
+        for await (const update of this.client.watch(at, signal)) {
+          at = update.position;
+          yield update;
+        }
+      } catch (error) {
+        if (!isMeshError(error)) throw error;
+        await sleep(RESUME_MS, signal);
+      }
     }
   }
 

@@ -7,7 +7,7 @@ import type { ClusterConfig, ClusterRecord } from '../mesh/cluster.ts';
 import { type Collection, derive, type ObservableInput } from '../mesh/collection.ts';
 import { exportedService } from '../mesh/exports.ts';
 import type { ServicePolicy } from '../mesh/failover-policy.ts';
-import { type ImportedService, importServices, withoutTombstones } from '../mesh/imports.ts';
+import type { ImportedService } from '../mesh/imports.ts';
 import { type Intent, type IntentKey, intentKey } from '../mesh/intent.ts';
 import type { ClusterName, ServiceKey } from '../mesh/names.ts';
 import { usableExports } from '../mesh/ownership.ts';
@@ -16,6 +16,7 @@ import type { TrustDomain } from '../mesh/spiffe-id.ts';
 import type { Steering } from '../mesh/steering.ts';
 import type { TrustBundle } from '../mesh/trust-bundle.ts';
 import type { Task } from '../runtime/supervise.ts';
+import { ImportTable, type Offer } from './import-table.ts';
 import type { ClusterVerdict } from './liveness.ts';
 import { type LoadKey, loadKey } from './proxies/endpoint-loads.ts';
 import { Withdrawals } from './registry/withdrawals.ts';
@@ -59,21 +60,14 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
       .map(exportedService)
       .flatMap(service => (service === undefined ? [] : [[keyOf(service), service] as const])),
   );
-  const isServed = (cluster: ClusterName): boolean => verdicts.get(cluster)?.isServed ?? true;
   const ownersOf = ({ namespace, name }: ExportedService): readonly ClusterName[] | undefined => {
     const key = intentKey({ kind: 'service-ownership', namespace, name, clusters: [] });
     const intent = intents.get(key);
     return intent?.kind === 'service-ownership' ? intent.clusters : undefined;
   };
-  const imports = derive('imports', [exports, members, intents, verdicts], () => {
-    const offers = new Map<ClusterName, readonly ExportedService[]>([
-      [own.name, [...exports.entries().values()]],
-    ]);
-    for (const [cluster, record] of members.entries()) {
-      offers.set(cluster, usableExports(own.name, cluster, record.exports, ownersOf));
-    }
-    return importServices(withoutTombstones(offers, isServed));
-  });
+  const imports = importsOf(inputs, exports, (cluster, record) =>
+    usableExports(own.name, cluster, record.exports, ownersOf),
+  );
   const bundles = derive('bundles', sources, () =>
     sources.toReversed().flatMap(source => [...source.entries()]),
   );
@@ -100,9 +94,9 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
     ],
     state: () => ({
       cluster: own,
-      services: [...services.entries().values()],
+      services: services.entries(),
       exports: [...exports.entries().values()],
-      imports: [...imports.entries().values()],
+      imports: imports.entries(),
       clusters: new Map([
         ...[...members.entries()].map(([name, { config }]) => [name, config] as const),
         [own.name, own] as const,
@@ -114,6 +108,50 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
       complete: known.hasView,
     }),
   };
+}
+
+/** What a cluster offers is looked through again when it says something else, or the operators do. */
+function importsOf(
+  { own, members, intents, verdicts }: MeshInputs,
+  exports: Collection<ServiceKey, ExportedService>,
+  usable: (cluster: ClusterName, record: ClusterRecord) => readonly ExportedService[],
+): Collection<ServiceKey, ImportedService> {
+  const table = new ImportTable();
+  let ours = [...exports.entries().values()];
+  let theirs = new Map<ClusterName, Looked>();
+  const refresh = (): void => {
+    const isServed = (cluster: ClusterName): boolean => verdicts.get(cluster)?.isServed ?? true;
+    const before = theirs;
+    theirs = new Map();
+    const offers = new Map<ClusterName, Offer>();
+    offers.set(own.name, { exports: ours, isServed: isServed(own.name) });
+    for (const [cluster, record] of members.entries()) {
+      const known = before.get(cluster);
+      const looked =
+        known?.all === record.exports
+          ? known
+          : { all: record.exports, usable: usable(cluster, record) };
+      theirs.set(cluster, looked);
+      offers.set(cluster, { exports: looked.usable, isServed: isServed(cluster) });
+    }
+    table.refresh(offers);
+  };
+  refresh();
+  exports.observe(() => {
+    ours = [...exports.entries().values()];
+    refresh();
+  });
+  intents.observe(() => {
+    theirs = new Map();
+    refresh();
+  });
+  for (const input of [members, verdicts]) input.observe(refresh);
+  return table.services;
+}
+
+interface Looked {
+  readonly all: readonly ExportedService[];
+  readonly usable: readonly ExportedService[];
 }
 
 function withLoads(service: LocalService, loads: Collection<LoadKey, number>): LocalService {

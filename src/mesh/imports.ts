@@ -47,11 +47,7 @@ export function importServices(
   for (const [cluster, services] of clusters) {
     for (const service of services) {
       const key = keyOf(service);
-      const known = imports.get(key);
-      imports.set(
-        key,
-        known === undefined ? alone(service, cluster) : merge(known, service, cluster),
-      );
+      imports.set(key, merge(imports.get(key), service, cluster));
     }
   }
   return imports;
@@ -79,17 +75,6 @@ export function withoutTombstones(
     ]),
   );
 }
-
-/** What one cluster alone exports, made once: most services are, and an agent has them all. */
-function alone(service: ExportedService, cluster: ClusterName): ImportedService {
-  const known = lone.get(service);
-  if (known?.clusters[0] === cluster) return known;
-  const made = merge(undefined, service, cluster);
-  lone.set(service, made);
-  return made;
-}
-
-const lone = new WeakMap<ExportedService, ImportedService>();
 
 function merge(
   known: ImportedService | undefined,

@@ -16,6 +16,7 @@ import {
 import type { ClaimedBundle, ClusterClaim, ClusterRecord } from './cluster.ts';
 import type { ClusterRevocation } from './cluster-revocation.ts';
 import type { ClusterName } from './names.ts';
+import type { ExportedService } from './service.ts';
 import type { BundleOffer, SignedBundle } from './signed-bundle.ts';
 import { type TrustDomain, trustDomainOf } from './spiffe-id.ts';
 import type { TrustBundle } from './trust-bundle.ts';
@@ -96,17 +97,9 @@ export function admitMembers(
     if (signed === undefined) continue;
     const successor = signed === known?.signed ? known.successor : 'roots';
     bundles.set(trustDomain, { cluster: name, signed, successor });
-    const exports = claim.exports.map(service => ({
-      ...service,
-      endpoints: service.endpoints.filter(({ spiffeId, workload }) => {
-        if (trustDomainOf(spiffeId) === trustDomain) return true;
-        refuse(
-          'endpoint-of-other-domain',
-          `endpoint "${workload}" of ${service.namespace}/${service.name} claims "${spiffeId}", outside "${trustDomain}"`,
-        );
-        return false;
-      }),
-    }));
+    const exports = ownExports(claim.exports, trustDomain, message =>
+      refuse('endpoint-of-other-domain', message),
+    );
     members.set(name, { ...claim, bundle: signed.bundle, exports });
   }
   return { members, refusals, memory: { ...memory, bundles } };
@@ -194,4 +187,32 @@ function readableOffer(
   if (bundle.kind === 'offered') return bundle.offer;
   refuse(`bundle-${bundle.kind}`, bundle.problem);
   return undefined;
+}
+
+/** Found to be of one trust domain: looked at once, as every claim of any cluster looks at all of them. */
+const sound = new WeakMap<readonly ExportedService[] | ExportedService, TrustDomain>();
+
+/** Without endpoints of other trust domains; what has none of them is kept as it is. */
+function ownExports(
+  exports: readonly ExportedService[],
+  trustDomain: TrustDomain,
+  refuse: (message: string) => void,
+): readonly ExportedService[] {
+  if (sound.get(exports) === trustDomain) return exports;
+  const own = exports.map(service => {
+    if (sound.get(service) === trustDomain) return service;
+    const endpoints = service.endpoints.filter(({ spiffeId, workload }) => {
+      if (trustDomainOf(spiffeId) === trustDomain) return true;
+      refuse(
+        `endpoint "${workload}" of ${service.namespace}/${service.name} claims "${spiffeId}", outside "${trustDomain}"`,
+      );
+      return false;
+    });
+    if (endpoints.length < service.endpoints.length) return { ...service, endpoints };
+    sound.set(service, trustDomain);
+    return service;
+  });
+  if (own.some((service, i) => service !== exports[i])) return own;
+  sound.set(exports, trustDomain);
+  return exports;
 }

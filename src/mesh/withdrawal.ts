@@ -25,6 +25,7 @@ export function brakeWithdrawals(
   vouched: readonly ExportedService[],
   after: readonly ExportedService[],
 ): BrakedExports {
+  if (vouched === after) return { exports: after, held: [] };
   const remaining = new Map(after.map(service => [keyOf(service), service]));
   const held: HeldService[] = [];
   for (const service of vouched) {

@@ -10,7 +10,7 @@ import type { ClaimedBundle, ClusterClaim, Freshness } from '../../mesh/cluster.
 import { messageOf } from '../../mesh/errors.ts';
 import { type IntentKey, intentKey } from '../../mesh/intent.ts';
 import { type ClusterName, type ServiceKey, serviceKey } from '../../mesh/names.ts';
-import type { Endpoint, ExportedService } from '../../mesh/service.ts';
+import type { ExportedService } from '../../mesh/service.ts';
 import type { StoredIntent } from '../../wire/registry-intents.ts';
 import {
   type BundleRecord,
@@ -150,6 +150,17 @@ export type ClusterState =
   | { readonly kind: 'settled'; readonly claim: Omit<ClusterClaim, 'freshness'> };
 
 export function clusterState(rows: ClusterRecords): ClusterState {
+  const known = states.get(rows);
+  if (known !== undefined) return known;
+  const state = judged(rows);
+  states.set(rows, state);
+  return state;
+}
+
+/** Judged once: an update changes the records of few clusters, and looks at all of them. */
+const states = new WeakMap<ClusterRecords, ClusterState>();
+
+function judged(rows: ClusterRecords): ClusterState {
   const config = rows.get('config')?.record;
   const bundle = rows.get('bundle')?.record;
   const synced = rows.get('synced')?.record;
@@ -188,19 +199,38 @@ const claimedBundles = new WeakMap<BundleRecord, ClaimedBundle>();
 
 /** Every slice repeats the ports; while they are being rewritten, the lowest slice counts. */
 function joinSlices(slices: readonly ExportSlice[]): ExportedService[] {
-  const services = new Map<ServiceKey, ExportedService & { endpoints: Endpoint[] }>();
-  for (const { namespace, name, ports, exportTo, endpoints } of [...slices].sort(
-    (a, b) => a.slice - b.slice,
-  )) {
-    const key = serviceKey(namespace, name);
-    const service = services.get(key) ?? { namespace, name, ports, exportTo, endpoints: [] };
-    service.endpoints.push(...endpoints);
-    services.set(key, service);
+  const byKey = new Map<ServiceKey, ExportSlice[]>();
+  for (const slice of slices) {
+    const key = serviceKey(slice.namespace, slice.name);
+    const others = byKey.get(key);
+    if (others === undefined) byKey.set(key, [slice]);
+    else others.push(slice);
   }
-  return [...services.values()].sort((a, b) =>
-    serviceKey(a.namespace, a.name) < serviceKey(b.namespace, b.name) ? -1 : 1,
-  );
+  return [...byKey]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([, parts]) => joined(parts.sort((a, b) => a.slice - b.slice)));
 }
+
+/** None or one; the same as before when its slices are. */
+function joined(slices: readonly ExportSlice[]): ExportedService[] {
+  const [first] = slices;
+  if (first === undefined) return [];
+  const known = joinedSlices.get(first);
+  const isKnown =
+    known?.slices.length === slices.length && known.slices.every((slice, i) => slice === slices[i]);
+  if (isKnown) return [known.service];
+  const { namespace, name, ports, exportTo } = first;
+  const endpoints = slices.flatMap(slice => slice.endpoints);
+  const service = { namespace, name, ports, exportTo, endpoints };
+  joinedSlices.set(first, { slices, service });
+  return [service];
+}
+
+/** By the lowest slice. */
+const joinedSlices = new WeakMap<
+  ExportSlice,
+  { readonly slices: readonly ExportSlice[]; readonly service: ExportedService }
+>();
 
 /** What this observer knows about a cluster's liveness. */
 export interface Liveness {

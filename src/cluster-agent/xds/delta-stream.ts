@@ -18,7 +18,7 @@ import {
   type XdsResource,
 } from '../../wire/xds/resource.ts';
 import { RESPONSE_BYTES_MAX, SUBSCRIPTIONS_MAX } from '../limits.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { Snapshot, TypeSnapshot } from './snapshot.ts';
 
 export interface StreamState {
   readonly snapshot: Snapshot;
@@ -224,7 +224,7 @@ function nextResponse({ snapshot, types }: StreamState): Due | undefined {
 /** As many as fit a response. */
 function additions(
   { wildcard, names, known, rejected }: Subscription,
-  resources: ReadonlyMap<string, XdsResource>,
+  resources: TypeSnapshot['resources'],
 ): XdsResource[] {
   const put: XdsResource[] = [];
   let bytes = 0;

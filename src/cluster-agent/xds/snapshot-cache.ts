@@ -4,8 +4,9 @@
  */
 
 import type { ObservableInput } from '../../mesh/collection.ts';
-import { type MeshState, type ProxyClass, type Snapshot, snapshotFor } from './snapshot.ts';
-import { ToldUpstreams } from './told-upstreams.ts';
+import { GatewayResources } from './gateway-resources.ts';
+import { SidecarResources } from './sidecar-resources.ts';
+import { type MeshState, type ProxyClass, type Snapshot, Snapshots } from './snapshot.ts';
 
 export interface SnapshotCacheOptions {
   /** Whatever changes the state says so here. */
@@ -14,8 +15,7 @@ export interface SnapshotCacheOptions {
 }
 
 interface Entry {
-  readonly proxies: ProxyClass;
-  readonly told: ToldUpstreams;
+  readonly snapshots: Snapshots;
   snapshot: Snapshot;
   readonly subscribers: Set<(snapshot: Snapshot) => void>;
 }
@@ -47,9 +47,11 @@ export class SnapshotCache {
   }
 
   #open(proxies: ProxyClass): Entry {
-    const told = new ToldUpstreams();
-    const snapshot = snapshotFor(proxies, this.#options.state(), told);
-    return { proxies, told, snapshot, subscribers: new Set() };
+    const source =
+      proxies.kind === 'gateway' ? new GatewayResources() : new SidecarResources(proxies.locality);
+    const snapshots = new Snapshots(source);
+    const snapshot = snapshots.next(this.#options.state());
+    return { snapshots, snapshot, subscribers: new Set() };
   }
 
   #schedule(): void {
@@ -59,8 +61,8 @@ export class SnapshotCache {
       this.#scheduled = false;
       const state = this.#options.state();
       for (const entry of this.#entries.values()) {
-        const snapshot = snapshotFor(entry.proxies, state, entry.told);
-        if (sameSnapshot(snapshot, entry.snapshot)) continue;
+        const snapshot = entry.snapshots.next(state);
+        if (snapshot === entry.snapshot) continue;
         entry.snapshot = snapshot;
         for (const subscriber of [...entry.subscribers]) subscriber(snapshot);
       }
@@ -72,12 +74,4 @@ function classKey(proxies: ProxyClass): string {
   return proxies.kind === 'gateway'
     ? 'gateway'
     : JSON.stringify([proxies.locality.region, proxies.locality.zone]);
-}
-
-function sameSnapshot(a: Snapshot, b: Snapshot): boolean {
-  const versions = (snapshot: Snapshot): string =>
-    Object.values(snapshot.types)
-      .map(({ version }) => version)
-      .join();
-  return a.complete === b.complete && versions(a) === versions(b);
 }

@@ -3,14 +3,14 @@
  * lately (withdrawals.ts), and those that a policy leaves out. What is missing for no such reason, the
  * proxy will keep (mesh/shrinkage.ts).
  *
- * Worked out again only for services that changed: one endpoint's change in a hundred thousand services
- * must not cost a hundred thousand services. Collections keep a row that stays equal, so a service is
- * the same as before when it is the same object.
+ * Worked out again only for services that changed, and only those are handed on: one endpoint's change in
+ * a hundred thousand services must not cost a hundred thousand services. Collections keep a row that
+ * stays equal, so a service is the same as before when it is the same object.
  */
 
 import type { ImportedService } from '../../mesh/imports.ts';
 import type { ServiceKey } from '../../mesh/names.ts';
-import { type EndpointHash, endpointHash, keyOf, type LocalService } from '../../mesh/service.ts';
+import { type EndpointHash, endpointHash, type LocalService } from '../../mesh/service.ts';
 import type { Upstream } from '../../mesh/upstream.ts';
 import type { Withdrawn } from '../registry/withdrawals.ts';
 
@@ -21,79 +21,79 @@ export interface ToldUpstream {
   readonly withdrawn: readonly EndpointHash[];
 }
 
+/** What is told of one service. */
+export interface ToldChange {
+  readonly before: readonly ToldUpstream[];
+  readonly after: readonly ToldUpstream[];
+}
+
 type Service = LocalService | ImportedService;
 
-interface Remembered {
-  /** What this service in particular depends on. */
+export interface Tellable<S extends Service> {
+  readonly services: ReadonlyMap<ServiceKey, S>;
+  readonly withdrawn: ReadonlyMap<ServiceKey, Withdrawn<S>>;
+  readonly policies: ReadonlyMap<ServiceKey, unknown>;
+  /** Everything that every service depends on; when any of it is another, all are told anew. */
+  readonly context: readonly unknown[];
+  readonly upstreamsOf: (service: S) => readonly Upstream[];
+}
+
+interface Remembered<S> {
+  readonly service: S;
+  readonly isGone: boolean;
   readonly policy: unknown;
   readonly taken: string;
   readonly told: readonly ToldUpstream[];
 }
 
 /** What one class of proxies was told of each service the last time. */
-export class ToldUpstreams {
+export class ToldUpstreams<S extends Service> {
+  readonly #remembered = new Map<ServiceKey, Remembered<S>>();
   #context: readonly unknown[] = [];
-  #remembered = new WeakMap<Service, Remembered>();
-  readonly #routes = new Map<string, { readonly names: string; readonly bytes: Buffer }>();
 
-  /** `context`: everything that every service depends on; when any of it is another, all are. */
-  under(context: readonly unknown[]): this {
+  /** What is to be told otherwise than the last time. */
+  changes({ services, withdrawn, policies, context, upstreamsOf }: Tellable<S>): ToldChange[] {
     const isSame =
       context.length === this.#context.length &&
       context.every((each, i) => each === this.#context[i]);
-    if (!isSame) this.#remembered = new WeakMap();
     this.#context = context;
-    return this;
-  }
-
-  /** Routes depend on names alone, which change seldom. */
-  routes(name: string, upstreams: readonly Upstream[], format: () => Buffer): Buffer {
-    const names = upstreams.map(upstream => upstream.name).join();
-    const known = this.#routes.get(name);
-    if (known?.names === names) return known.bytes;
-    const bytes = format();
-    this.#routes.set(name, { names, bytes });
-    return bytes;
-  }
-
-  of<S extends Service>(
-    services: readonly S[],
-    withdrawn: ReadonlyMap<ServiceKey, Withdrawn<S>>,
-    policies: ReadonlyMap<ServiceKey, unknown>,
-    upstreamsOf: (service: S) => readonly Upstream[],
-  ): ToldUpstream[] {
-    const told: ToldUpstream[] = [];
-    for (const service of services) {
-      const key = keyOf(service);
-      const taken = withdrawn.get(key)?.endpoints ?? [];
+    const changes: ToldChange[] = [];
+    const tell = (key: ServiceKey, service: S, isGone: boolean): void => {
+      const before = this.#remembered.get(key);
       const policy = policies.get(key);
-      const before = this.#remembered.get(service);
-      if (before?.policy === policy && before?.taken === taken.join()) told.push(...before.told);
-      else {
-        const now = tell(service, false, taken, upstreamsOf);
-        this.#remembered.set(service, { policy, taken: taken.join(), told: now });
-        told.push(...now);
-      }
+      const endpoints = withdrawn.get(key)?.endpoints ?? [];
+      const taken = endpoints.join();
+      const isTold =
+        isSame &&
+        before?.service === service &&
+        before.isGone === isGone &&
+        before.policy === policy &&
+        before.taken === taken;
+      if (isTold) return;
+      const shown = isGone ? { ...service, endpoints: [] } : service;
+      const told = upstreamsOf(shown).map(upstream => ({
+        upstream,
+        isGone,
+        withdrawn: [...endpoints, ...leftOut(shown, upstream)],
+      }));
+      this.#remembered.set(key, { service, isGone, policy, taken, told });
+      changes.push({ before: before?.told ?? [], after: told });
+    };
+    for (const [key, service] of services) tell(key, service, false);
+    let gone = 0;
+    for (const [key, each] of withdrawn) {
+      if (each.gone === undefined || services.has(key)) continue;
+      gone += 1;
+      tell(key, each.gone, true);
     }
-    for (const { gone, endpoints } of withdrawn.values()) {
-      if (gone === undefined) continue;
-      told.push(...tell({ ...gone, endpoints: [] }, true, endpoints, upstreamsOf));
+    if (this.#remembered.size === services.size + gone) return changes;
+    for (const [key, { told }] of this.#remembered) {
+      if (services.has(key) || withdrawn.get(key)?.gone !== undefined) continue;
+      this.#remembered.delete(key);
+      changes.push({ before: told, after: [] });
     }
-    return told;
+    return changes;
   }
-}
-
-function tell<S extends Service>(
-  service: S,
-  isGone: boolean,
-  taken: readonly EndpointHash[],
-  upstreamsOf: (service: S) => readonly Upstream[],
-): ToldUpstream[] {
-  return upstreamsOf(service).map(upstream => ({
-    upstream,
-    isGone,
-    withdrawn: [...taken, ...leftOut(service, upstream)],
-  }));
 }
 
 function leftOut({ endpoints }: Service, upstream: Upstream): EndpointHash[] {
