@@ -40,6 +40,7 @@ export async function measureAgent(clusters: number, services: number): Promise<
     services: new Table<ServiceKey, LocalService>('services'),
     members,
     bundles: [new Table<TrustDomain, TrustBundle>('bundles')],
+    guests: new Map(),
     policies: new Table<ServiceKey, ServicePolicy>('policies'),
     intents: new Table<IntentKey, Intent>('intents'),
     verdicts: new Table<ClusterName, ClusterVerdict>('verdicts'),

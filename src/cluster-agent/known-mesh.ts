@@ -12,7 +12,7 @@ import { readRevocation } from '../trust-federation/bundles/revocation-statement
 import { type AgentConfig, policiesFileOf, servicesFileOf } from './config.ts';
 import { PolicySource } from './discovery/policy-source.ts';
 import { StaticSource } from './discovery/static-source.ts';
-import type { FederationConfig } from './federation/config.ts';
+import { type FederationConfig, guestsOf } from './federation/config.ts';
 import { ForeignBundles } from './federation/foreign-bundles.ts';
 import { ClusterLiveness } from './liveness.ts';
 import { type DerivedMesh, deriveMesh } from './mesh-state.ts';
@@ -108,6 +108,7 @@ export async function openKnownMesh(options: KnownMeshOptions): Promise<KnownMes
     loads: endpointLoads.loads,
     members: members.clusters,
     bundles: [trust.bundle.bundles, members.bundles, foreign.bundles],
+    guests: guestsOf(options.federations),
     policies: policySource.policies,
     intents: subscriber.intents,
     verdicts: liveness.verdicts,

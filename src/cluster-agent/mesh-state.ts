@@ -3,6 +3,7 @@
  * Collections derived from collections; every decision is a pure function in mesh/.
  */
 
+import type { Guests } from '../mesh/callers.ts';
 import type { ClusterConfig, ClusterRecord } from '../mesh/cluster.ts';
 import { type Collection, derive, type ObservableInput } from '../mesh/collection.ts';
 import { exportedService } from '../mesh/exports.ts';
@@ -42,6 +43,7 @@ export interface MeshInputs {
   readonly members: Collection<ClusterName, ClusterRecord>;
   /** Whom to trust, by where it is known from; the first that names a trust domain decides. */
   readonly bundles: readonly Collection<TrustDomain, TrustBundle>[];
+  readonly guests: Guests;
   readonly policies: Collection<ServiceKey, ServicePolicy>;
   readonly intents: Collection<IntentKey, Intent>;
   readonly verdicts: Collection<ClusterName, ClusterVerdict>;
@@ -52,7 +54,7 @@ export interface MeshInputs {
 }
 
 export function deriveMesh(inputs: MeshInputs): DerivedMesh {
-  const { own, services, loads, members, bundles: sources, policies, verdicts } = inputs;
+  const { own, services, loads, members, bundles: sources, guests, policies, verdicts } = inputs;
   const { intents, steering, known, now } = inputs;
   const exports = derive('exports', [services, loads], () =>
     [...services.entries().values()]
@@ -102,6 +104,7 @@ export function deriveMesh(inputs: MeshInputs): DerivedMesh {
         [own.name, own] as const,
       ]),
       bundles: [...bundles.entries().values()],
+      guests,
       policies: policies.entries(),
       steering: withReturns(steering.current(), verdicts.entries()),
       withdrawn: { services: gone.services.current(), imports: gone.imports.current() },

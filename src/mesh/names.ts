@@ -47,6 +47,18 @@ export function serviceKey(namespace: Namespace, name: ServiceName): ServiceKey 
   return `${namespace}/${name}` as ServiceKey;
 }
 
+/** The parts of a `ServiceKey`. Throws NAME_INVALID. */
+export function parseServiceKey(text: string): {
+  readonly namespace: Namespace;
+  readonly name: ServiceName;
+} {
+  const [namespace, name, ...rest] = text.split('/');
+  if (namespace === undefined || name === undefined || rest.length > 0) {
+    throw new MeshError('NAME_INVALID', 'must be <namespace>/<service>, such as shop/payments');
+  }
+  return { namespace: parseNamespace(namespace), name: parseServiceName(name) };
+}
+
 /** Throws NAME_INVALID with the value found and the rule it broke. */
 function parseLabel(what: string, text: string): string {
   if (DNS_LABEL.test(text)) return text;

@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { formatAddress, parseAddress, type SocketAddress } from '../mesh/address.ts';
 import { MeshError } from '../mesh/errors.ts';
-import { parseNamespace, parseServiceName } from '../mesh/names.ts';
+import { parseServiceKey } from '../mesh/names.ts';
 import { parseServiceHost, serviceHost } from '../mesh/service.ts';
 import { type UpstreamName, upstreamName } from '../mesh/upstream.ts';
 import {
@@ -100,14 +100,6 @@ function duplicates(config: v.InferOutput<typeof entries>): readonly string[] {
     }
     return [`inbound.services.${i}: ${key} is configured twice`];
   });
-}
-
-function parseServiceKey(value: string) {
-  const [namespacePart, name, ...rest] = value.split('/');
-  if (namespacePart === undefined || name === undefined || rest.length > 0) {
-    throw new MeshError('NAME_INVALID', 'must be <namespace>/<service>, such as shop/payments');
-  }
-  return { namespace: parseNamespace(namespacePart), name: parseServiceName(name) };
 }
 
 function parseServiceAddress(value: string): UpstreamName {

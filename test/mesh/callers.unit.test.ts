@@ -1,7 +1,13 @@
 import { expect } from 'chai';
 import { describe, it } from 'mocha';
 import { callersOf, inboundName } from '../../src/mesh/callers.ts';
-import { parseClusterName, parseNamespace, parseServiceName } from '../../src/mesh/names.ts';
+import {
+  parseClusterName,
+  parseNamespace,
+  parseServiceName,
+  serviceKey,
+} from '../../src/mesh/names.ts';
+import { keyOf } from '../../src/mesh/service.ts';
 import { parseTrustDomain } from '../../src/mesh/spiffe-id.ts';
 
 const [EAST, WEST, EU] = ['east', 'west', 'eu'].map(parseClusterName) as [never, never, never];
@@ -9,6 +15,7 @@ const CLUSTERS = ['west', 'east', 'eu'].map(name => ({
   name: parseClusterName(name),
   trustDomain: parseTrustDomain(`${name}.example`),
 }));
+const PAYMENTS = { namespace: parseNamespace('shop'), name: parseServiceName('payments') };
 
 describe('who may call a service of west', () => {
   for (const [title, service, expected] of [
@@ -24,14 +31,24 @@ describe('who may call a service of west', () => {
     ['nobody by a list without "export"', { exported: false, exportTo: [EAST] }, ['west']],
   ] as const) {
     it(`is ${title}`, () => {
-      expect(callersOf(service, WEST, CLUSTERS)).to.deep.equal(
+      const payments = { ...PAYMENTS, ...service };
+      expect(callersOf(payments, WEST, CLUSTERS, new Map())).to.deep.equal(
         expected.map(name => `${name}.example`),
       );
     });
   }
 
+  it('is who was invited to it from outside, exported or not, and not to another', () => {
+    const guests = new Map([
+      [parseTrustDomain('partner.org'), new Set([keyOf(PAYMENTS)])],
+      [parseTrustDomain('other.org'), new Set([serviceKey(PAYMENTS.namespace, 'a' as never)])],
+      [parseTrustDomain('nothing.org'), new Set<never>()],
+    ]);
+    const local = { ...PAYMENTS, exported: false, exportTo: 'all' } as const;
+    expect(callersOf(local, WEST, CLUSTERS, guests)).to.deep.equal(['partner.org', 'west.example']);
+  });
+
   it('is said for each port, under its name in the ClusterSet', () => {
-    const service = { namespace: parseNamespace('shop'), name: parseServiceName('payments') };
-    expect(inboundName(service, 80)).to.equal('inbound|80||payments.shop.svc.clusterset.local');
+    expect(inboundName(PAYMENTS, 80)).to.equal('inbound|80||payments.shop.svc.clusterset.local');
   });
 });

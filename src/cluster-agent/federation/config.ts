@@ -2,9 +2,12 @@
 
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
+import type { Guests } from '../../mesh/callers.ts';
 import { MeshError } from '../../mesh/errors.ts';
+import { parseServiceKey } from '../../mesh/names.ts';
+import { keyOf } from '../../mesh/service.ts';
 import { type TrustDomain, trustDomainOf } from '../../mesh/spiffe-id.ts';
-import { address, object, spiffeId, trustDomain } from '../../runtime/config.ts';
+import { address, object, parsed, spiffeId, trustDomain } from '../../runtime/config.ts';
 import { FEDERATIONS_MAX } from '../limits.ts';
 
 const URL_MESSAGE = 'must be an https:// URL without user, query or fragment';
@@ -26,6 +29,8 @@ export const bundleEndpointSchema = v.variant('profile', [
 const foreign = {
   trustDomain: trustDomain(),
   url: v.pipe(v.string(), v.check(isEndpointUrl, URL_MESSAGE)),
+  /** Services of this cluster, exported or not, that its identities may call. */
+  mayCall: v.optional(v.array(parsed(parseServiceKey)), []),
 };
 
 /** Whose bundles are fetched, and how their endpoints prove who they are. */
@@ -90,6 +95,12 @@ export function federationOf(
       return each.roots === undefined ? each : { ...each, roots: from(each.roots) };
     }),
   };
+}
+
+export function guestsOf(federations: readonly FederationConfig[]): Guests {
+  return new Map(
+    federations.map(({ trustDomain, mayCall }) => [trustDomain, new Set(mayCall.map(keyOf))]),
+  );
 }
 
 /** What one entry alone cannot know. */

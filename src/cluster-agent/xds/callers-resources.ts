@@ -15,13 +15,14 @@ export function callersResources({
   cluster,
   clusters: all,
   services,
+  guests,
 }: MeshState): ResourceChange[] {
   const names = [...all.values()].map(({ name, trustDomain }) => `${name} ${trustDomain}`);
   const clusters = `${cluster.name}: ${names.join()}`;
   return [...services.values()].flatMap(service => {
     const known = encoded.get(service);
     if (known?.clusters === clusters) return known.resources;
-    const trustDomains = callersOf(service, cluster.name, all.values());
+    const trustDomains = callersOf(service, cluster.name, all.values(), guests);
     const resources = service.ports.map(({ port }): ResourceChange => {
       const name = inboundName(service, port);
       return { type: 'extension-config', name, bytes: formatCallers({ name, trustDomains }) };

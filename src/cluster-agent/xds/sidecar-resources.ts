@@ -76,6 +76,7 @@ const NO_CONTEXT: ReadonlySet<string> = new Set<keyof MeshState>([
   'exports',
   'imports',
   'bundles',
+  'guests',
   'clusters',
   'withdrawn',
   'policies',

@@ -7,6 +7,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import type { Guests } from '../../mesh/callers.ts';
 import type { ClusterConfig } from '../../mesh/cluster.ts';
 import type { ServicePolicy } from '../../mesh/failover-policy.ts';
 import type { ImportedService } from '../../mesh/imports.ts';
@@ -29,6 +30,7 @@ export interface MeshState {
   /** How to reach each cluster, our own included. */
   readonly clusters: ReadonlyMap<ClusterName, ClusterConfig>;
   readonly bundles: readonly TrustBundle[];
+  readonly guests: Guests;
   /** How this cluster calls services. */
   readonly policies: ReadonlyMap<ServiceKey, ServicePolicy>;
   readonly spills: Spills;

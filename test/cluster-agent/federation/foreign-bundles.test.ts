@@ -103,6 +103,7 @@ describe('foreign bundles', () => {
       url,
       endpointSpiffeId: SERVER.id,
       bundle,
+      mayCall: [],
     };
   }
 
@@ -128,7 +129,8 @@ describe('foreign bundles', () => {
       profile: 'https_web',
       trustDomain: PARTNER.trustDomain,
       url: endpoint.url,
-    } as const;
+      mayCall: [],
+    } satisfies FederationConfig;
     const file = join(dir, 'roots.pem');
     await writeFile(file, roots);
     const stranger = await follow(web);

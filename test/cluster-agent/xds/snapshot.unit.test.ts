@@ -60,6 +60,7 @@ function stateOf(
     imports,
     clusters: CLUSTERS,
     bundles: [],
+    guests: new Map(),
     policies: new Map(),
     spills: SPILLS,
     steering: STEERING,
