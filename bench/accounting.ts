@@ -54,12 +54,20 @@ export async function costOf<T>(
   }
 }
 
-/** `cpuUsPer<Unit>.<role>` and their sum, as `cpuUsPer<Unit>.total`. */
-export function cpuPer(unit: string, cost: Cost, count: number): Figures {
+/** What load is counted in, and in which unit the CPU time of one is told. */
+export type LoadUnit = keyof typeof CPU_FIGURES;
+const CPU_FIGURES = {
+  request: { name: 'cpuUsPerRequest', perUs: 1 },
+  byte: { name: 'cpuMsPerGb', perUs: 1e6 },
+} as const;
+
+/** `cpuUsPerRequest.<role>` or `cpuMsPerGb.<role>`, and their sum as `.total`. */
+export function cpuPer(unit: LoadUnit, cost: Cost, count: number): Figures {
+  const { name, perUs } = CPU_FIGURES[unit];
   return Object.fromEntries(
     Object.entries({ ...cost.cpuUs, total: sumOf(cost.cpuUs) }).map(([role, us]) => [
-      `cpuUsPer${unit}.${role}`,
-      us / count,
+      `${name}.${role}`,
+      (us / count) * perUs,
     ]),
   );
 }

@@ -13,6 +13,7 @@ import type { SocketAddress } from '../src/mesh/address.ts';
 import { parseServiceHost } from '../src/mesh/service.ts';
 import { formatSni } from '../src/wire/sni.ts';
 import { relocate } from '../test/support/relocate.ts';
+import { STREAM_PORT } from '../test/support/stream-port.ts';
 import { choosePlacement } from './placement.ts';
 import { makePeerCredentials } from './systems/certificates.ts';
 import { CALLEE, CALLEE_HOST } from './systems/isthmus.ts';
@@ -47,12 +48,15 @@ export async function openBed(
     const [backend] = callee.applications;
     const service = parseServiceHost(CALLEE_HOST);
     if (backend === undefined || service === undefined) throw new Error(`${CALLEE} has no service`);
-    const serverName = formatSni({
-      cluster: callee.cluster,
-      namespace: service.namespace,
-      service: service.name,
-      port: 80,
-    });
+    const serverNameOf = (port: number): string =>
+      formatSni({
+        cluster: callee.cluster,
+        namespace: service.namespace,
+        service: service.name,
+        port,
+      });
+    const serverName = serverNameOf(80);
+    const tcpServerName = serverNameOf(STREAM_PORT);
     await start(placement.load, await describeBackend(programs.nginx, dir, backend));
     return {
       dir,
@@ -60,10 +64,11 @@ export async function openBed(
       backend,
       endpoint: callee.inbound,
       serverName,
+      tcpServerName,
       peerCredentials: await makePeerCredentials(
         join(dir, 'peers'),
         programs.openssl,
-        serverName,
+        [serverName, tcpServerName],
         signal,
       ),
       fleet,
@@ -94,7 +99,9 @@ async function describeBackend(
 ): Promise<ProcessSpec> {
   const home = join(dir, 'backend');
   await mkdir(home);
-  await writeFile(join(home, '100k'), Buffer.alloc(BACKEND_BODIES['/100k'], 'x'));
+  for (const path of ['/100k', '/16m'] as const) {
+    await writeFile(join(home, path), Buffer.alloc(BACKEND_BODIES[path], 'x'));
+  }
   return describeNginx(nginx, 'backend', home, listen, nginxBackend(listen, home));
 }
 

@@ -80,7 +80,7 @@ function findSystems({ path, only }: RunOptions, say: Bench['say']): System[] {
   for (const name of path.systems) {
     if (only !== undefined && !only.includes(name)) continue;
     const program = PROGRAM_OF[name];
-    const system = findSystem(name, path);
+    const system = findSystem(name);
     if (system !== undefined) found.push(system);
     else if (program !== undefined && !missing.includes(program)) missing.push(program);
   }
@@ -106,7 +106,7 @@ const PROGRAM_OF: Readonly<Record<SystemName, Program | undefined>> = {
 
 const LARGE_BUFFER_BYTES = 256 * 1024;
 
-function findSystem(name: SystemName, { topology }: BenchPath): System | undefined {
+function findSystem(name: SystemName): System | undefined {
   const needed = PROGRAM_OF[name];
   const program = needed === undefined ? '' : findProgram(needed);
   if (program === undefined) return undefined;
@@ -123,8 +123,7 @@ function findSystem(name: SystemName, { topology }: BenchPath): System | undefin
       return peerSystem(haproxy(program, { name, bufferBytes: LARGE_BUFFER_BYTES }));
     case 'nginx':
     case 'nginx256k': {
-      const hasGateway = topology === 'chain' || topology === 'gateway';
-      const streamModule = hasGateway ? nginxStreamModule(program) : '';
+      const streamModule = nginxStreamModule(program);
       if (streamModule === undefined) return undefined;
       const buffers = name === 'nginx' ? {} : { gatewayBufferBytes: LARGE_BUFFER_BYTES };
       return peerSystem(nginx(program, streamModule, { name, ...buffers }));

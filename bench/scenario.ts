@@ -4,7 +4,7 @@
  */
 
 import { messageOf } from '../src/mesh/errors.ts';
-import { type Cost, costOf, cpuPer } from './accounting.ts';
+import { costOf, cpuPer, type LoadUnit } from './accounting.ts';
 import { type Figures, medianFigures } from './figures.ts';
 import type { LoadOutcome } from './load/outcome.ts';
 import { DIRECT, OURS, type RatioRule, type Result, withAdded } from './results.ts';
@@ -88,9 +88,9 @@ export async function runScenario(
 export async function underLoad(
   bench: Bench,
   system: RunningSystem,
-  unit: 'Request' | 'Byte',
+  unit: LoadUnit,
   load: () => Promise<LoadOutcome>,
-): Promise<Measured & { readonly cost: Cost; readonly count: number }> {
+): Promise<Measured & { readonly count: number }> {
   const { outcome, cost } = await costOf(system.processes, bench.bed.processIds(), load);
   const { count, failure } = outcome;
   const charged =
@@ -98,7 +98,7 @@ export async function underLoad(
       ? {}
       : { ...cpuPer(unit, cost, count), busyPercent: cost.busyShare * 100, ...cost.memory };
   const figures = { ...outcome.figures, ...charged, foreignPercent: cost.foreignShare * 100 };
-  return { figures, failure, cost, count };
+  return { figures, failure, count };
 }
 
 /** Ours first, then the peers, and the direct run last. */
@@ -110,7 +110,7 @@ export function contestants(
   const inOrder = systems
     .filter(({ name }) => scenario.without?.includes(name) !== true)
     .sort((a, b) => Number(b.name === OURS) - Number(a.name === OURS));
-  const direct = { name: DIRECT, entry: directEntry, processes: {} };
+  const direct = { name: DIRECT, entry: directEntry, tcpEntry: directEntry, processes: {} };
   return scenario.direct === undefined ? inOrder : [...inOrder, direct];
 }
 

@@ -1,11 +1,10 @@
-/** The callers of a gateway: streams that carry bulk, and connections that are held idle. */
+/** Callers that hold idle connections through a gateway. */
 
 import { connect, type Socket } from 'node:net';
 import { sleep } from '../../src/runtime/supervise.ts';
 import type { GatewayLoad } from './gateway-load.ts';
 import { failureOf, type LoadOutcome } from './outcome.ts';
 
-const READ_BUFFER_BYTES = 256 * 1024;
 /** Connections being set up at once, while thousands are opened. */
 const OPENING_MAX = 64;
 /** So many that could not be opened, and the rest need not be tried. */
@@ -13,31 +12,6 @@ const FAILED_MAX = 100;
 /** Loopback addresses that callers come from, in turn: gateways bound the connections of one source. */
 const SOURCES = Array.from({ length: 16 }, (_, index) => `127.0.1.${index + 1}`);
 const CHECK_ONE_IN = 100;
-
-/** Streams that read as fast as they can. Counts bytes; carried MB/s is of the measured time alone. */
-export async function runBulk(job: GatewayLoad, hello: Buffer): Promise<LoadOutcome> {
-  const errors: Record<string, number> = {};
-  let bytes = 0;
-  const streams = Array.from({ length: job.connections }, () => {
-    const buffer = Buffer.allocUnsafe(READ_BUFFER_BYTES);
-    const callback = (count: number): boolean => {
-      bytes += count;
-      return true;
-    };
-    const stream = connect({ ...job.entry, noDelay: true, onread: { buffer, callback } });
-    stream.on('error', () => (errors['socket'] = (errors['socket'] ?? 0) + 1));
-    stream.once('end', () => (errors['closed'] = (errors['closed'] ?? 0) + 1));
-    stream.write(hello);
-    return stream;
-  });
-  await sleep(job.warmUpMs);
-  const [bytesBefore, startMs] = [bytes, performance.now()];
-  await sleep(job.measureMs);
-  const mbPerSecond = (bytes - bytesBefore) / 1e3 / (performance.now() - startMs);
-  const failure = failureOf('bulk', bytes - bytesBefore, errors);
-  for (const stream of streams) stream.destroy();
-  return { count: bytes, figures: { mbPerSecond }, failure };
-}
 
 /** Opens them all, holds them, then has an answer through one in a hundred. */
 export async function runIdle(job: GatewayLoad, hello: Buffer): Promise<LoadOutcome> {

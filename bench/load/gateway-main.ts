@@ -1,6 +1,7 @@
 /** Callers and endpoint of a gateway as one process, so that both can have one CPU. */
 
-import { runBulk, runIdle } from './gateway-callers.ts';
+import { runBulk } from './bulk.ts';
+import { runIdle } from './gateway-callers.ts';
 import { clientHello, type GatewayLoad, openEndpoint } from './gateway-load.ts';
 import { generate } from './outcome.ts';
 

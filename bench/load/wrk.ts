@@ -16,6 +16,8 @@ export interface ClosedLoad {
   readonly seconds: number;
   /** Sent as they are in place of a request. */
   readonly rawRequest?: Buffer;
+  /** A connection for each request. */
+  readonly closing?: boolean;
 }
 
 const ANSWER_WITHIN_S = 10;
@@ -36,6 +38,7 @@ export async function runWrk(
     `--timeout=${ANSWER_WITHIN_S}s`,
     `-s${script}`,
     `-HHost: ${load.target.hostHeader}`,
+    ...(load.closing ? ['-HConnection: close'] : []),
     formatUrl(load.target),
   ];
   return parseWrkReport(await runTool(command, args, load.seconds + ANSWER_WITHIN_S, signal));

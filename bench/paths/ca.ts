@@ -45,7 +45,7 @@ function renewals(bench: Bench): Scenario {
         measureMs: pace.measureMs,
       };
       const plannedMs = warmUpMs + pace.measureMs;
-      return underLoad(bench, system, 'Request', () =>
+      return underLoad(bench, system, 'request', () =>
         runGenerator(bed.placement.load, 'renewals-main', job, plannedMs, signal),
       );
     },

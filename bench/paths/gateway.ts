@@ -17,7 +17,7 @@ const IDLE_OPEN_MS = 60_000;
 const OTHER_FILES = 100;
 const SETTING_UP = 16;
 
-const BUSY: Column = { heading: 'CPU busy %', figure: 'busyPercent' };
+export const BUSY: Column = { heading: 'CPU busy %', figure: 'busyPercent' };
 
 /** How HAProxy and nginx carry bulk best; for the rest their variants are the same as they are. */
 const FOR_BULK: readonly SystemName[] = ['haproxySplice', 'haproxy256k', 'nginx256k'];
@@ -31,26 +31,34 @@ export const gateway: BenchPath = {
 
 function bulk(bench: Bench, streams: number): Scenario {
   return {
+    ...bulkQuestion([], streams),
     id: `bulk${streams}`,
+    measure: system => load(bench, system, 'bulk', streams),
+  };
+}
+
+/** Also asked of sidecars; `roles` are the processes whose share is told. */
+export function bulkQuestion(
+  roles: readonly string[],
+  streams: number,
+): Omit<Scenario, 'id' | 'measure'> {
+  return {
     title: `bulk towards the caller, ${streams} stream${streams > 1 ? 's' : ''}`,
     connections: streams,
     columns: [
       { heading: 'MB/s', figure: 'mbPerSecond' },
-      { heading: 'CPU ms/GB', figure: 'cpuMsPerGb' },
+      ...[...roles, 'total'].map(role => ({
+        heading: `CPU ms/GB ${role}`,
+        figure: `cpuMsPerGb.${role}`,
+      })),
       BUSY,
       { heading: 'RSS MB', figure: 'rssMb', digits: 1 },
     ],
     ratios: [
       { name: `bulk${streams}`, figure: 'mbPerSecond', better: 'higher' },
-      { name: `cpuPerGb${streams}`, figure: 'cpuMsPerGb', better: 'lower' },
+      { name: `cpuPerGb${streams}`, figure: 'cpuMsPerGb.total', better: 'lower' },
     ],
     direct: {},
-    measure: async system => {
-      const { figures, failure, cost, count } = await load(bench, system, 'bulk', streams);
-      const { gateway: cpuUs } = cost.cpuUs;
-      const perGb = cpuUs === undefined ? {} : { cpuMsPerGb: cpuUs / 1e3 / (count / 1e9) };
-      return { figures: { ...figures, ...perGb }, failure };
-    },
   };
 }
 
@@ -81,7 +89,7 @@ function connects(bench: Bench): Scenario {
         runWrk(bed, { target, connections: SETTING_UP, seconds: ms / 1000, rawRequest }, signal);
       return bed.withEndpoint(async () => {
         await load(pace.warmUpMs)();
-        return underLoad(bench, system, 'Request', load(pace.measureMs));
+        return underLoad(bench, system, 'request', load(pace.measureMs));
       });
     },
   };
@@ -129,7 +137,7 @@ function load(
     measureMs: pace.measureMs,
   };
   const plannedMs = pace.warmUpMs + pace.measureMs + (kind === 'idle' ? IDLE_OPEN_MS : 0);
-  return underLoad(bench, system, kind === 'bulk' ? 'Byte' : 'Request', () =>
+  return underLoad(bench, system, kind === 'bulk' ? 'byte' : 'request', () =>
     runGenerator(bed.placement.load, 'gateway-main', job, plannedMs, signal),
   );
 }

@@ -45,7 +45,7 @@ function handshakes(bench: Bench): Scenario {
         measureMs: pace.measureMs,
       };
       const plannedMs = pace.warmUpMs + pace.measureMs;
-      return underLoad(bench, system, 'Request', () =>
+      return underLoad(bench, system, 'request', () =>
         runGenerator(bed.placement.load, 'handshakes-main', job, plannedMs, signal),
       );
     },

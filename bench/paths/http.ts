@@ -1,45 +1,23 @@
 /**
- * The two paths that carry requests, and their scenarios: closed loop to see how much each system can
- * carry, open loop at a fixed rate to see how long a request takes when it is not pressed.
+ * What is asked of sidecars that carry requests: closed loop to see how much each system can carry, open
+ * loop at a fixed rate to see how long a request takes when it is not pressed.
  */
 
 import type { OpenLoop } from '../load/open-loop.ts';
 import { runGenerator } from '../load/outcome.ts';
 import { type HttpTarget, untilServed } from '../load/target.ts';
-import { runWrk } from '../load/wrk.ts';
+import { type ClosedLoad, runWrk } from '../load/wrk.ts';
 import type { Bench, Column, Measured, Scenario } from '../scenario.ts';
 import { underLoad } from '../scenario.ts';
 import { CALLEE_HOST } from '../systems/isthmus.ts';
 import { BACKEND_BODIES } from '../systems/nginx.ts';
 import type { RunningSystem } from '../systems/system.ts';
-import type { BenchPath, SystemName } from './path.ts';
 
-const SYSTEMS: readonly SystemName[] = ['isthmus', 'haproxy', 'haproxyH2', 'nginx', 'envoy'];
+type BackendPath = keyof typeof BACKEND_BODIES;
+
 const OPEN_LOOP_CONNECTIONS = 32;
 
-export const chain: BenchPath = {
-  topology: 'chain',
-  systems: SYSTEMS,
-  scenarios: bench => [
-    closedLoop(bench, ['out', 'gateway', 'in'], 'c50', 50, '/1k', 'rps50'),
-    closedLoop(bench, ['out', 'gateway', 'in'], 'c4', 4, '/1k', 'rps4'),
-    closedLoop(bench, ['out', 'gateway', 'in'], 'body100k', 50, '/100k', 'rps50Body100k'),
-    openLoop(bench, 2_000),
-    openLoop(bench, 20_000),
-  ],
-};
-
-export const hop: BenchPath = {
-  topology: 'hop',
-  systems: SYSTEMS,
-  scenarios: bench => [
-    closedLoop(bench, ['out', 'in'], 'c50', 50, '/1k', 'rps50'),
-    closedLoop(bench, ['out', 'in'], 'c4', 4, '/1k', 'rps4'),
-    openLoop(bench, 2_000),
-  ],
-};
-
-const LATENCY: readonly Column[] = [
+export const LATENCY: readonly Column[] = [
   { heading: 'p50 µs', figure: 'p50Us' },
   { heading: 'p99 µs', figure: 'p99Us' },
   { heading: 'p99.9 µs', figure: 'p999Us' },
@@ -53,18 +31,18 @@ export function cpuColumns(roles: readonly string[]): Column[] {
   }));
 }
 
-const MEMORY: readonly Column[] = [
+export const MEMORY: readonly Column[] = [
   { heading: 'RSS MB', figure: 'rssMb', digits: 1 },
   { heading: 'anon MB', figure: 'anonMb', digits: 1 },
 ];
 
 /** As much as the system can carry over so many connections. */
-function closedLoop(
+export function closedLoop(
   bench: Bench,
   roles: readonly string[],
   id: string,
   connections: number,
-  path: keyof typeof BACKEND_BODIES,
+  path: BackendPath,
   ratio: string,
 ): Scenario {
   return {
@@ -82,26 +60,25 @@ function closedLoop(
       { name: ratio.replace('rps', 'p99Closed'), figure: 'p99Us', better: 'lower' },
       { name: ratio.replace('rps', 'cpu'), figure: 'cpuUsPerRequest.total', better: 'lower' },
     ],
-    measure: system => measureClosedLoop(bench, system, connections, path),
+    measure: system => measureClosedLoop(bench, system, { connections, path }),
   };
 }
 
 export async function measureClosedLoop(
-  { bed, pace, signal, ...bench }: Bench,
+  bench: Bench,
   system: RunningSystem,
-  connections: number,
-  path: keyof typeof BACKEND_BODIES,
+  { path, ...how }: { readonly path: BackendPath } & Pick<ClosedLoad, 'connections' | 'closing'>,
 ): Promise<Measured> {
+  const { bed, pace, signal } = bench;
   const target = targetOf(system, path);
   await untilServed(target, signal);
-  const load = (ms: number) => () =>
-    runWrk(bed, { target, connections, seconds: ms / 1000 }, signal);
+  const load = (ms: number) => () => runWrk(bed, { target, ...how, seconds: ms / 1000 }, signal);
   await load(pace.warmUpMs)();
-  return underLoad({ bed, pace, signal, ...bench }, system, 'Request', load(pace.measureMs));
+  return underLoad(bench, system, 'request', load(pace.measureMs));
 }
 
 /** Latency at a rate that does not depend on how fast answers come. */
-function openLoop(bench: Bench, ratePerSecond: number): Scenario {
+export function openLoop(bench: Bench, ratePerSecond: number): Scenario {
   const { bed, pace, signal } = bench;
   const suffix = `Open${ratePerSecond}`;
   return {
@@ -130,14 +107,14 @@ function openLoop(bench: Bench, ratePerSecond: number): Scenario {
         measureMs: pace.measureMs,
       };
       const plannedMs = pace.warmUpMs + pace.measureMs;
-      return underLoad(bench, system, 'Request', () =>
+      return underLoad(bench, system, 'request', () =>
         runGenerator(bed.placement.load, 'open-loop-main', job, plannedMs, signal),
       );
     },
   };
 }
 
-function targetOf(system: RunningSystem, path: keyof typeof BACKEND_BODIES): HttpTarget {
+export function targetOf(system: RunningSystem, path: BackendPath): HttpTarget {
   return {
     address: system.entry,
     hostHeader: CALLEE_HOST,

@@ -3,7 +3,8 @@
 import { sleep } from '../../src/runtime/supervise.ts';
 import { memoryFigures } from '../accounting.ts';
 import type { Bench, Column, Scenario } from '../scenario.ts';
-import { chain, measureClosedLoop } from './http.ts';
+import { chain } from './chain.ts';
+import { measureClosedLoop } from './http.ts';
 import type { BenchPath } from './path.ts';
 
 const SETTLE_MS = 2_000;
@@ -41,7 +42,7 @@ function loaded(bench: Bench): Scenario {
     connections: CONNECTIONS,
     columns: [...COLUMNS, { heading: 'requests/s', figure: 'rps' }],
     ratios: ratios('Loaded'),
-    measure: system => measureClosedLoop(bench, system, CONNECTIONS, '/1k'),
+    measure: system => measureClosedLoop(bench, system, { connections: CONNECTIONS, path: '/1k' }),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * mTLS credentials for the peers, shaped like ours: ECDSA P-256, leaf under an intermediate under a
- * root. The server's leaf carries the DNS name that HAProxy and nginx compare; ours carries a SPIFFE ID.
+ * root. The server's leaf carries the DNS names that peers compare; ours carries a SPIFFE ID.
  */
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -30,12 +30,12 @@ const SECONDS_PLANNED = 5;
 export async function makePeerCredentials(
   dir: string,
   openssl: string,
-  serverName: string,
+  serverNames: readonly string[],
   signal: AbortSignal,
 ): Promise<PeerCredentials> {
   await mkdir(dir, { recursive: true });
   const file = (name: string): string => join(dir, name);
-  await writeFile(file('openssl.cnf'), configuration(serverName));
+  await writeFile(file('openssl.cnf'), configuration(serverNames));
   const issue = async (name: string, extensions: string, issuer?: string): Promise<void> => {
     const signed = issuer === undefined ? [] : pair('-CA', file(issuer), '-CAkey');
     const args = [
@@ -69,7 +69,7 @@ function pair(certificateFlag: string, base: string, keyFlag: string): string[] 
   return [certificateFlag, `${base}.crt`, keyFlag, `${base}.key`];
 }
 
-function configuration(serverName: string): string {
+function configuration(serverNames: readonly string[]): string {
   return `[req]
 distinguished_name = name
 [name]
@@ -83,6 +83,6 @@ subjectAltName = DNS:client.bench.internal
 [server]
 keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
-subjectAltName = DNS:${serverName}
+subjectAltName = ${serverNames.map(name => `DNS:${name}`).join(', ')}
 `;
 }

@@ -5,7 +5,7 @@
 
 import type { SocketAddress } from '../../src/mesh/address.ts';
 import type { TlsFiles } from './certificates.ts';
-import type { Peer } from './peer.ts';
+import type { Lane, Peer } from './peer.ts';
 
 const TYPE = 'type.googleapis.com/envoy.extensions';
 
@@ -18,91 +18,81 @@ export function envoy(program: string): Peer {
       ...['--config-path', configFile, '--concurrency', '1'],
       ...['--disable-hot-restart', '--log-level', 'error'],
     ],
-    outbound: ({ listen, next, serverName, tls }) =>
-      bootstrap(listen, { filters: [httpManager()] }, next, {
-        ...protocol({ http2_protocol_options: {} }),
-        transport_socket: transport('UpstreamTlsContext', {
-          sni: serverName,
-          common_tls_context: tlsContext(tls, {
-            match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: serverName } }],
-          }),
-        }),
-      }),
-    gateway: ({ listen, serverName, endpoint }) =>
+    outbound: ({ http, tcp, tls }) =>
       bootstrap(
-        listen,
-        {
-          filter_chain_match: { server_names: [serverName] },
-          filters: [
-            {
-              name: 'tcp',
-              typed_config: {
-                '@type': `${TYPE}.filters.network.tcp_proxy.v3.TcpProxy`,
-                stat_prefix: 'gateway',
-                cluster: 'next',
-              },
-            },
-          ],
-        },
-        endpoint,
-        {},
+        [
+          listener(http.listen, { filters: [httpManager('http')] }),
+          listener(tcp.listen, { filters: [tcpProxy('tcp')] }),
+        ],
         [
           {
-            name: 'tls_inspector',
-            typed_config: {
-              '@type': `${TYPE}.filters.listener.tls_inspector.v3.TlsInspector`,
-            },
+            ...cluster('http', http.next),
+            ...protocol({ http2_protocol_options: {} }),
+            ...tlsOut(http, tls),
           },
+          { ...cluster('tcp', tcp.next), ...tlsOut(tcp, tls) },
         ],
       ),
-    inbound: ({ listen, application, tls }) =>
+    gateway: ({ listen, lanes }) =>
       bootstrap(
-        listen,
-        {
-          filters: [httpManager()],
-          transport_socket: transport('DownstreamTlsContext', {
-            require_client_certificate: true,
-            disable_stateless_session_resumption: true,
-            common_tls_context: { ...tlsContext(tls, {}), alpn_protocols: ['h2', 'http/1.1'] },
+        [
+          {
+            name: 'gateway',
+            address: socketAddress(listen),
+            listener_filters: [TLS_INSPECTOR],
+            filter_chains: lanes.map(({ serverName }) => ({
+              filter_chain_match: { server_names: [serverName] },
+              filters: [tcpProxy(serverName)],
+            })),
+          },
+        ],
+        lanes.map(({ serverName, next }) => cluster(serverName, next)),
+      ),
+    inbound: ({ http, tcp, tls }) =>
+      bootstrap(
+        [
+          listener(http.listen, {
+            filters: [httpManager('http')],
+            ...tlsIn(tls, { alpn_protocols: ['h2', 'http/1.1'] }),
           }),
-        },
-        application,
-        protocol({ http_protocol_options: {} }),
+          listener(tcp.listen, { filters: [tcpProxy('tcp')], ...tlsIn(tls, {}) }),
+        ],
+        [
+          { ...cluster('http', http.next), ...protocol({ http_protocol_options: {} }) },
+          cluster('tcp', tcp.next),
+        ],
       ),
   };
 }
 
-function bootstrap(
-  listen: SocketAddress,
-  filterChain: object,
-  next: SocketAddress,
-  cluster: object,
-  listenerFilters: readonly object[] = [],
-): string {
-  return JSON.stringify({
-    static_resources: {
-      listeners: [
-        {
-          name: 'entry',
-          address: socketAddress(listen),
-          listener_filters: listenerFilters,
-          filter_chains: [filterChain],
-        },
-      ],
-      clusters: [
-        {
-          name: 'next',
-          connect_timeout: '5s',
-          circuit_breakers: { thresholds: [UNLIMITED] },
-          load_assignment: {
-            cluster_name: 'next',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(next) } }] }],
-          },
-          ...cluster,
-        },
-      ],
+function bootstrap(listeners: readonly object[], clusters: readonly object[]): string {
+  return JSON.stringify({ static_resources: { listeners, clusters } });
+}
+
+function listener(listen: SocketAddress, filterChain: object): object {
+  return {
+    name: `on ${listen.port}`,
+    address: socketAddress(listen),
+    filter_chains: [filterChain],
+  };
+}
+
+const TLS_INSPECTOR = {
+  name: 'tls_inspector',
+  typed_config: { '@type': `${TYPE}.filters.listener.tls_inspector.v3.TlsInspector` },
+};
+
+/** Where a listener's filter sends what it has read, by this name. */
+function cluster(name: string, next: SocketAddress): object {
+  return {
+    name,
+    connect_timeout: '5s',
+    circuit_breakers: { thresholds: [UNLIMITED] },
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(next) } }] }],
     },
-  });
+  };
 }
 
 const UNLIMITED = {
@@ -111,7 +101,18 @@ const UNLIMITED = {
   max_requests: 100_000,
 };
 
-function httpManager(): object {
+function tcpProxy(to: string): object {
+  return {
+    name: 'tcp',
+    typed_config: {
+      '@type': `${TYPE}.filters.network.tcp_proxy.v3.TcpProxy`,
+      stat_prefix: 'tcp',
+      cluster: to,
+    },
+  };
+}
+
+function httpManager(to: string): object {
   return {
     name: 'http',
     typed_config: {
@@ -122,7 +123,7 @@ function httpManager(): object {
           {
             name: 'all',
             domains: ['*'],
-            routes: [{ match: { prefix: '/' }, route: { cluster: 'next' } }],
+            routes: [{ match: { prefix: '/' }, route: { cluster: to } }],
           },
         ],
       },
@@ -148,10 +149,29 @@ function protocol(explicit: object): object {
   };
 }
 
+function tlsOut({ serverName }: Lane, tls: TlsFiles): object {
+  return transport('UpstreamTlsContext', {
+    sni: serverName,
+    common_tls_context: tlsContext(tls, {
+      match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: serverName } }],
+    }),
+  });
+}
+
+function tlsIn(tls: TlsFiles, alpn: object): object {
+  return transport('DownstreamTlsContext', {
+    require_client_certificate: true,
+    disable_stateless_session_resumption: true,
+    common_tls_context: { ...tlsContext(tls, {}), ...alpn },
+  });
+}
+
 function transport(context: string, settings: object): object {
   return {
-    name: 'tls',
-    typed_config: { '@type': `${TYPE}.transport_sockets.tls.v3.${context}`, ...settings },
+    transport_socket: {
+      name: 'tls',
+      typed_config: { '@type': `${TYPE}.transport_sockets.tls.v3.${context}`, ...settings },
+    },
   };
 }
 

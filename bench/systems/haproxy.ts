@@ -1,10 +1,12 @@
 /**
- * HAProxy in the three jobs: one thread, no logs, TLS 1.3 with verified certificates on both sides and no
- * tickets, connections kept and reused everywhere. How many it may hold it derives from the file limit.
+ * HAProxy in the three jobs: one thread, no logs, TLS 1.3 with verified certificates on both sides,
+ * connections kept and reused everywhere. Nothing is resumed: without tickets alone its session cache would
+ * see to that. How many connections it may hold it derives from the file limit.
  */
 
 import { formatAddress } from '../../src/mesh/address.ts';
-import type { Peer } from './peer.ts';
+import type { PeerTls } from './certificates.ts';
+import type { Lane, Peer } from './peer.ts';
 
 export interface HaproxyVariant {
   readonly name: 'haproxy' | 'haproxyH2' | 'haproxySplice' | 'haproxy256k';
@@ -23,42 +25,60 @@ export function haproxy(program: string, variant: HaproxyVariant): Peer {
     program,
     configName: 'haproxy.cfg',
     args: configFile => ['-db', '-f', configFile],
-    outbound: ({ listen, next, serverName, tls }) => `${settings('http', bufferBytes)}
+    outbound: ({ http, tcp, tls }) => `${settings(bufferBytes)}
+listen http
+  mode http
   http-reuse always
-listen out
-  bind ${formatAddress(listen)}
-  server next ${formatAddress(next)} ssl verify required ca-file ${tls.roots} crt ${tls.combined} sni str(${serverName}) verifyhost ${serverName} alpn ${alpn}
+  bind ${formatAddress(http.listen)}
+  ${serverOverTls(http, tls)} alpn ${alpn}
+listen tcp
+  mode tcp
+  bind ${formatAddress(tcp.listen)}
+  ${serverOverTls(tcp, tls)}
 `,
-    gateway: ({ listen, serverName, endpoint }) => `${settings('tcp', bufferBytes)}
+    gateway: ({ listen, lanes }) => `${settings(bufferBytes)}
+  mode tcp
   ${splice ? 'option splice-request\n  option splice-response' : ''}
 frontend gateway
   bind ${formatAddress(listen)}
   tcp-request inspect-delay 5s
-  tcp-request content accept if { req.ssl_sni -m str ${serverName} }
+${lanes.map(({ serverName }) => `  tcp-request content accept if { req.ssl_sni -m str ${serverName} }`).join('\n')}
   tcp-request content reject
-  default_backend endpoint
-backend endpoint
-  server endpoint ${formatAddress(endpoint)}
+  use_backend %[req.ssl_sni]
+${lanes.map(({ serverName, next }) => `backend ${serverName}\n  server endpoint ${formatAddress(next)}`).join('\n')}
 `,
     // The handshake benchmark speaks HTTP/2, so that is always offered too.
-    inbound: ({ listen, application, tls }) => `${settings('http', bufferBytes)}
+    inbound: ({ http, tcp, tls }) => `${settings(bufferBytes)}
+listen http
+  mode http
   http-reuse always
-listen in
-  bind ${formatAddress(listen)} ssl crt ${tls.combined} ca-file ${tls.roots} verify required alpn h2,http/1.1
-  server application ${formatAddress(application)}
+  ${bindOverTls(http, tls)} alpn h2,http/1.1
+  server application ${formatAddress(http.next)}
+listen tcp
+  mode tcp
+  ${bindOverTls(tcp, tls)}
+  server application ${formatAddress(tcp.next)}
 `,
   };
 }
 
-function settings(mode: 'http' | 'tcp', bufferBytes: number): string {
+function serverOverTls({ next, serverName }: Lane, tls: PeerTls): string {
+  return `server next ${formatAddress(next)} ssl verify required ca-file ${tls.roots} crt ${tls.combined} sni str(${serverName}) verifyhost ${serverName}`;
+}
+
+function bindOverTls({ listen }: Lane, tls: PeerTls): string {
+  return `bind ${formatAddress(listen)} ssl crt ${tls.combined} ca-file ${tls.roots} verify required`;
+}
+
+function settings(bufferBytes: number): string {
   return `global
   nbthread 1
   ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets
   ssl-default-server-options ssl-min-ver TLSv1.3
+  tune.ssl.cachesize 0
   tune.bufsize ${bufferBytes}
   tune.h2.initial-window-size 1048576
 defaults
-  mode ${mode}
   timeout connect 5s
   timeout client 120s
   timeout server 120s`;

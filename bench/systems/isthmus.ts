@@ -4,9 +4,10 @@
  *
  * chain is east's web calling west's payments through west's gateway. hop is west's checkout calling the
  * same payments: inside one network sidecars reach each other directly, so there is no gateway on the way.
+ * Both also reach them by a TCP port, which the demo does not have.
  */
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { componentProcess } from '../../src/cli/demo/processes.ts';
 import { enrolProxies, provisionClusterSet } from '../../src/cli/demo/provision.ts';
 import {
@@ -20,17 +21,18 @@ import { parseNamespace, parseServiceAccount } from '../../src/mesh/names.ts';
 import { workloadId } from '../../src/mesh/spiffe-id.ts';
 import { saveRoots } from '../../src/trust-federation/authority/root-file.ts';
 import { IDENTITY_FILE, saveSvid } from '../../src/trust-federation/identity/svid.ts';
+import { addStreamPort } from '../../test/support/stream-port.ts';
 import { OURS } from '../results.ts';
 import { startAuthority, svidsBeside } from './authority.ts';
 import type { TlsFiles } from './certificates.ts';
-import type { Bed, RunningSystem, System, Topology } from './system.ts';
+import type { Bed, Role, RunningSystem, System, Topology } from './system.ts';
 
 /** Whose application is the backend, and by which name it is called. */
 export const CALLEE = 'west/payments';
 export const CALLEE_HOST = 'payments.shop.svc.clusterset.local';
 
 /** In flow order: the first is where load goes in. */
-const CAST: Readonly<Record<Exclude<Topology, 'authority'>, Readonly<Record<string, string>>>> = {
+const CAST: Readonly<Record<Exclude<Topology, 'authority'>, Partial<Record<Role, string>>>> = {
   chain: { out: 'east/web', gateway: 'west/gateway', in: CALLEE },
   hop: { out: 'west/checkout', in: CALLEE },
   gateway: { gateway: 'west/gateway' },
@@ -41,6 +43,9 @@ export const isthmus: System = { name: OURS, start };
 
 async function start(bed: Bed, topology: Topology): Promise<RunningSystem> {
   if (topology === 'authority') return startAuthority(bed);
+  const configDir = dirname(bed.fleet.registry.configFile);
+  const { out: caller } = CAST[topology];
+  const tcpEntry = caller && (await addStreamPort(configDir, caller, bed.backend));
   const cast = Object.entries(CAST[topology]).map(
     ([role, name]) => [role, findProxy(bed.fleet, name)] as const,
   );
@@ -66,6 +71,7 @@ async function start(bed: Bed, topology: Topology): Promise<RunningSystem> {
   return {
     name: OURS,
     entry: entryOf(first, topology),
+    ...(tcpEntry && { tcpEntry }),
     processes,
     callerTls: await issueCallerTls(bed, fleet),
   };

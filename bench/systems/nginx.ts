@@ -4,7 +4,8 @@
  */
 
 import { formatAddress, type SocketAddress } from '../../src/mesh/address.ts';
-import type { Peer } from './peer.ts';
+import type { PeerTls } from './certificates.ts';
+import type { Lane, Peer } from './peer.ts';
 
 const FOR_EVER = 1_000_000_000;
 const HTTP_CONNECTIONS_MAX = 1024;
@@ -22,29 +23,33 @@ export function nginx(program: string, streamModule: string, variant: NginxVaria
     program,
     configName: 'nginx.conf',
     args: nginxArgs,
-    outbound: ({ listen, next, serverName, tls }) =>
-      http(`
-  upstream next { server ${formatAddress(next)}; ${KEPT} }
+    outbound: ({ http, tcp, tls }) => `${streamModule}
+${httpServer(`
+  upstream next { server ${formatAddress(http.next)}; ${KEPT} }
   server {
-    listen ${formatAddress(listen)};
+    listen ${formatAddress(http.listen)};
     location / {
       proxy_pass https://next;
       ${PROXY}
-      proxy_ssl_protocols TLSv1.3;
-      proxy_ssl_certificate ${tls.chain};
-      proxy_ssl_certificate_key ${tls.key};
-      proxy_ssl_trusted_certificate ${tls.roots};
-      proxy_ssl_verify on;
-      proxy_ssl_verify_depth 2;
-      proxy_ssl_server_name on;
-      proxy_ssl_name ${serverName};
+      ${tlsOut(http, tls)}
     }
-  }`),
+  }`)}
+stream {
+  server {
+    listen ${formatAddress(tcp.listen)} backlog=4096;
+    proxy_pass ${formatAddress(tcp.next)};
+    proxy_ssl on;
+    ${tlsOut(tcp, tls)}
+  }
+}
+`,
     // A connection held is one from the caller and one to the endpoint.
-    gateway: ({ listen, serverName, endpoint, connectionsMax }) => `${streamModule}
+    gateway: ({ listen, lanes, connectionsMax }) => `${streamModule}
 ${settings(2 * connectionsMax)}
 stream {
-  map $ssl_preread_server_name $endpoint { ${serverName} ${formatAddress(endpoint)}; }
+  map $ssl_preread_server_name $endpoint {
+    ${lanes.map(({ serverName, next }) => `${serverName} ${formatAddress(next)};`).join('\n    ')}
+  }
   server {
     listen ${formatAddress(listen)} backlog=4096;
     ssl_preread on;
@@ -55,32 +60,34 @@ stream {
 }
 `,
     // The handshake benchmark speaks HTTP/2, so that is always offered too.
-    inbound: ({ listen, application, tls }) =>
-      http(`
-  upstream application { server ${formatAddress(application)}; ${KEPT} }
+    inbound: ({ http, tcp, tls }) => `${streamModule}
+${httpServer(`
+  upstream application { server ${formatAddress(http.next)}; ${KEPT} }
   server {
-    listen ${formatAddress(listen)} ssl http2;
-    ssl_protocols TLSv1.3;
-    ssl_certificate ${tls.chain};
-    ssl_certificate_key ${tls.key};
-    ssl_client_certificate ${tls.roots};
-    ssl_verify_client on;
-    ssl_verify_depth 2;
-    ssl_session_tickets off;
+    listen ${formatAddress(http.listen)} ssl http2;
+    ${tlsIn(tls)}
     location / {
       proxy_pass http://application;
       ${PROXY}
     }
-  }`),
+  }`)}
+stream {
+  server {
+    listen ${formatAddress(tcp.listen)} ssl backlog=4096;
+    ${tlsIn(tls)}
+    proxy_pass ${formatAddress(tcp.next)};
+  }
+}
+`,
   };
 }
 
 /** Paths of the backend, and the bytes of their answers. */
-export const BACKEND_BODIES = { '/1k': 1024, '/100k': 102_400 } as const;
+export const BACKEND_BODIES = { '/1k': 1024, '/100k': 102_400, '/16m': 16_777_216 } as const;
 
 /** `filesDir` holds a file for each path but `/1k`, which is answered from memory. */
 export function nginxBackend(listen: SocketAddress, filesDir: string): string {
-  return http(`
+  return httpServer(`
   server {
     listen ${formatAddress(listen)} backlog=4096;
     location = /1k { return 200 "${'x'.repeat(BACKEND_BODIES['/1k'])}"; }
@@ -109,6 +116,28 @@ export function nginxArgs(configFile: string, dir: string): readonly string[] {
   return ['-c', configFile, '-p', dir, '-e', 'stderr'];
 }
 
+/** The same words in nginx's HTTP and in its stream module. */
+function tlsOut({ serverName }: Lane, tls: PeerTls): string {
+  return `proxy_ssl_protocols TLSv1.3;
+      proxy_ssl_certificate ${tls.chain};
+      proxy_ssl_certificate_key ${tls.key};
+      proxy_ssl_trusted_certificate ${tls.roots};
+      proxy_ssl_verify on;
+      proxy_ssl_verify_depth 2;
+      proxy_ssl_server_name on;
+      proxy_ssl_name ${serverName};`;
+}
+
+function tlsIn(tls: PeerTls): string {
+  return `ssl_protocols TLSv1.3;
+    ssl_certificate ${tls.chain};
+    ssl_certificate_key ${tls.key};
+    ssl_client_certificate ${tls.roots};
+    ssl_verify_client on;
+    ssl_verify_depth 2;
+    ssl_session_tickets off;`;
+}
+
 const KEPT = `keepalive 128; keepalive_requests ${FOR_EVER};`;
 /** Buffers that hold a whole 100 KB answer, so that none goes to disk. */
 const PROXY = `proxy_http_version 1.1;
@@ -118,7 +147,7 @@ const PROXY = `proxy_http_version 1.1;
       proxy_buffers 16 16k;
       proxy_max_temp_file_size 0;`;
 
-function http(body: string): string {
+function httpServer(body: string): string {
   return `${settings(HTTP_CONNECTIONS_MAX)}
 http {
   access_log off;

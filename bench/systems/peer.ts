@@ -1,5 +1,6 @@
 /**
- * A native proxy in the three jobs of the mesh. Each job is one process with one configuration file;
+ * A native proxy in the three jobs of the mesh. Each job is one process with one configuration file, and
+ * carries requests and plain bytes;
  * what a proxy writes into it is its own file here, how they are put together is this one.
  */
 
@@ -10,30 +11,28 @@ import type { SocketAddress } from '../../src/mesh/address.ts';
 import { findFreeAddress } from '../../src/runtime/listen.ts';
 import type { Processes } from '../accounting.ts';
 import type { PeerTls } from './certificates.ts';
-import type { Bed, RunningSystem, System, Topology } from './system.ts';
+import type { Bed, Role, RunningSystem, System, Topology } from './system.ts';
 
-/** HTTP/1.1 in, mTLS out, to one address and by one server name. */
-export interface OutboundJob {
+/** From where to where, and the server name by which the far sidecar is called on the way. */
+export interface Lane {
   readonly listen: SocketAddress;
   readonly next: SocketAddress;
   readonly serverName: string;
+}
+
+/** Outbound: HTTP/1.1 and plain bytes in, mTLS out. Inbound: the same backwards, to the application. */
+export interface SidecarJob {
+  readonly http: Lane;
+  readonly tcp: Lane;
   readonly tls: PeerTls;
 }
 
 /** TLS passed through by the server name of its ClientHello; any other name is closed. */
 export interface GatewayJob {
   readonly listen: SocketAddress;
-  readonly serverName: string;
-  readonly endpoint: SocketAddress;
+  readonly lanes: readonly Lane[];
   /** How many it must be able to hold at once. */
   readonly connectionsMax: number;
-}
-
-/** mTLS in, HTTP/1.1 out to the application. */
-export interface InboundJob {
-  readonly listen: SocketAddress;
-  readonly application: SocketAddress;
-  readonly tls: PeerTls;
 }
 
 export interface Peer {
@@ -41,14 +40,12 @@ export interface Peer {
   readonly program: string;
   /** Envoy tells the format by the extension. */
   readonly configName: string;
-  outbound(job: OutboundJob): string;
+  outbound(job: SidecarJob): string;
   gateway(job: GatewayJob): string;
-  inbound(job: InboundJob): string;
+  inbound(job: SidecarJob): string;
   /** Runs in the foreground, as one process, on this file; `dir` is for files of its own. */
   args(configFile: string, dir: string): readonly string[];
 }
-
-type Role = 'out' | 'gateway' | 'in';
 
 const ROLES: Readonly<Record<Topology, readonly Role[]>> = {
   chain: ['in', 'gateway', 'out'],
@@ -70,21 +67,31 @@ export function peerSystem(peer: Peer): System {
 /** From the application outwards: each listens in front of the one before. */
 async function startPeer(peer: Peer, bed: Bed, topology: Topology): Promise<RunningSystem> {
   const { client, server } = bed.peerCredentials;
-  const { serverName } = bed;
   const connectionsMax = topology === 'gateway' ? IDLE_CONNECTIONS_MAX : CONNECTIONS_MAX;
   const processes: Record<string, number> = {};
-  let next = topology === 'gateway' ? bed.endpoint : bed.backend;
+  const application = topology === 'gateway' ? bed.endpoint : bed.backend;
+  let next = { http: application, tcp: application };
   for (const role of ROLES[topology]) {
     const listen = await findFreeAddress('127.0.0.1');
+    // A sidecar tells the two kinds of traffic apart by port, a gateway by server name.
+    const tcpListen = role === 'gateway' ? listen : await findFreeAddress('127.0.0.1');
+    const http = { listen, next: next.http, serverName: bed.serverName };
+    const tcp = { listen: tcpListen, next: next.tcp, serverName: bed.tcpServerName };
     const configuration = {
-      out: () => peer.outbound({ listen, next, serverName, tls: client }),
-      gateway: () => peer.gateway({ listen, serverName, endpoint: next, connectionsMax }),
-      in: () => peer.inbound({ listen, application: next, tls: server }),
+      out: () => peer.outbound({ http, tcp, tls: client }),
+      gateway: () => peer.gateway({ listen, lanes: [http, tcp], connectionsMax }),
+      in: () => peer.inbound({ http, tcp, tls: server }),
     };
     processes[role] = await startOne(peer, bed, role, listen, configuration[role]());
-    next = listen;
+    next = { http: listen, tcp: tcpListen };
   }
-  return { name: peer.name, entry: next, processes: inFlowOrder(processes), callerTls: client };
+  return {
+    name: peer.name,
+    entry: next.http,
+    tcpEntry: next.tcp,
+    processes: inFlowOrder(processes),
+    callerTls: client,
+  };
 }
 
 async function startOne(

@@ -14,6 +14,9 @@ import type { PeerCredentials, TlsFiles } from './certificates.ts';
  */
 export type Topology = 'chain' | 'hop' | 'gateway' | 'inbound' | 'authority';
 
+/** What one process does on the way. */
+export type Role = 'out' | 'gateway' | 'in';
+
 /** Where systems run, beside each other. */
 export interface Bed {
   readonly dir: string;
@@ -22,8 +25,9 @@ export interface Bed {
   readonly backend: SocketAddress;
   /** Where a gateway under test sends what it splices: nothing listens until a load generator does. */
   readonly endpoint: SocketAddress;
-  /** The server name that every gateway routes by. */
+  /** The server names that every gateway routes by: of requests, and of plain bytes. */
   readonly serverName: string;
+  readonly tcpServerName: string;
   readonly peerCredentials: PeerCredentials;
   readonly fleet: Fleet;
   readonly stateDir: (name: string) => string;
@@ -40,6 +44,8 @@ export interface RunningSystem {
   readonly name: string;
   /** Where load goes in: plaintext HTTP for chain and hop, TLS for the others. */
   readonly entry: SocketAddress;
+  /** Where plain bytes go in for chain and hop, beside HTTP and through the same processes. */
+  readonly tcpEntry?: SocketAddress;
   /** Those that carry load; a control plane is not among them. */
   readonly processes: Processes;
   /** What a caller shows at an inbound sidecar, and whom it trusts there. Absent without proxies. */

@@ -27,12 +27,21 @@ Anonymous:         12500 kB
 });
 
 describe('cpuPer', () => {
+  const cost = { cpuUs: { out: 300, in: 100 }, memory: {}, busyShare: 0, foreignShare: 0 };
+
   it('divides what each process used, and their sum', () => {
-    const cost = { cpuUs: { out: 300, in: 100 }, memory: {}, busyShare: 0, foreignShare: 0 };
-    expect(cpuPer('Request', cost, 100)).to.deep.equal({
+    expect(cpuPer('request', cost, 100)).to.deep.equal({
       'cpuUsPerRequest.out': 3,
       'cpuUsPerRequest.in': 1,
       'cpuUsPerRequest.total': 4,
+    });
+  });
+
+  it('tells that of bytes in milliseconds for a gigabyte', () => {
+    expect(cpuPer('byte', cost, 1_000_000)).to.deep.equal({
+      'cpuMsPerGb.out': 300,
+      'cpuMsPerGb.in': 100,
+      'cpuMsPerGb.total': 400,
     });
   });
 });
