@@ -79,8 +79,8 @@ export const GATHERED_BYTES_MIN = 8 * 1024;
 export const BULK_BUFFERS_MAX = 32;
 
 // The tunnel, both ends.
-/** Of one read of a TLS socket: a record, which Node gives one by one. */
-export const TLS_READ_BYTES = 16 * 1024;
+/** A full TLS record: what one read of a tunnel gives, and what a write need not be gathered beyond. */
+export const RECORD_BYTES = 16 * 1024;
 /** From our end of a channel or connection to the peer's; then it is reset. */
 export const END_TIMEOUT_MS = 3_000;
 

@@ -1,9 +1,9 @@
 /**
  * A TLS socket that carries one HTTP/2 connection, on either end of a tunnel.
  *
- * The frames of one event-loop turn leave in one write, so that one TLS record and one system call serve
- * all streams. While the socket has not sent the last write, output is left where it is, and backpressure
- * reaches every stream.
+ * Frames are gathered for an event-loop turn, and for one turn more while they do not fill a TLS record, so
+ * that one record and one system call serve all streams. While the socket has not sent the last write,
+ * output is left where it is, and backpressure reaches every stream.
  */
 
 import type { TLSSocket } from 'node:tls';
@@ -14,13 +14,13 @@ import type { Http2Connection } from '../../wire/http2/connection.ts';
 import { H2 } from '../../wire/http2/error-codes.ts';
 import { SLAB_BYTES, SPARE_SLABS_MAX } from '../../wire/http2/limits.ts';
 import { Slabs } from '../../wire/slabs.ts';
-import { END_TIMEOUT_MS, TLS_READ_BYTES } from '../limits.ts';
+import { END_TIMEOUT_MS, RECORD_BYTES } from '../limits.ts';
 
 /** Of the process: connections come and go, output buffers stay. */
 export const slabs = new Slabs(SLAB_BYTES, SPARE_SLABS_MAX);
 
 /** Of all TLS sockets: what is read is dealt with before the next read. */
-const readBuffer = Buffer.allocUnsafeSlow(TLS_READ_BYTES);
+const readBuffer = Buffer.allocUnsafeSlow(RECORD_BYTES);
 
 export class FrameSocket {
   readonly #socket: TLSSocket;
@@ -33,6 +33,10 @@ export class FrameSocket {
   readonly #flush = (): void => {
     this.#flushScheduled = false;
     this.#write();
+  };
+  readonly #flushSoon = (): void => {
+    if ((this.#connection?.outputBytes ?? 0) < RECORD_BYTES) setImmediate(this.#flush);
+    else this.#flush();
   };
 
   constructor(socket: TLSSocket) {
@@ -75,7 +79,7 @@ export class FrameSocket {
   scheduleFlush(): void {
     if (this.#flushScheduled || this.#writer.pending) return;
     this.#flushScheduled = true;
-    setImmediate(this.#flush);
+    setImmediate(this.#flushSoon);
   }
 
   /** The connection is over: its last output, then the end. */
@@ -96,7 +100,7 @@ export class FrameSocket {
   #write(): void {
     if (this.#writer.pending) return;
     const connection = this.#connection;
-    if (connection?.wantsWrite === true && this.#socket.writable) {
+    if (connection !== undefined && connection.outputBytes > 0 && this.#socket.writable) {
       const output = connection.takeOutput();
       if (this.#writer.write(output)) slabs.recycle(output);
       else this.#output = output;

@@ -2,7 +2,7 @@
  * One HTTP/2 connection between two sidecars (RFC 9113), without I/O: bytes in, calls and bytes out.
  *
  * Everything that calls produce collects in one buffer until `takeOutput`, so that the owner can send the
- * frames of a whole event-loop turn in one write. The owner keeps the socket: it hands what arrives to
+ * frames of whole event-loop turns in one write. The owner keeps the socket: it hands what arrives to
  * `receive`, schedules a flush at `onOutput`, and takes no output while the socket is full; then writes
  * are no longer accepted and backpressure reaches every stream.
  *
@@ -112,8 +112,9 @@ export class Http2Connection {
     this.#table.replenish();
   }
 
-  get wantsWrite(): boolean {
-    return this.#frames.length > 0;
+  /** Waiting to be taken. */
+  get outputBytes(): number {
+    return this.#frames.length;
   }
 
   get streams(): number {

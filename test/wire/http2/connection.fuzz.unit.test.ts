@@ -70,7 +70,7 @@ function check(end: Endpoint): void {
     expect(end.connection.streams).to.equal(0);
     for (const { stream } of end.accepted) expect(stream.state).to.equal('closed');
     end.receive(rawFrame(6, 0, 0, Buffer.alloc(8)));
-    expect(end.connection.wantsWrite).to.equal(false);
+    expect(end.connection.outputBytes).to.equal(0);
   }
 }
 

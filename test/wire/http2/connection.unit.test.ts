@@ -73,7 +73,7 @@ describe('a connection', () => {
     for (const { stream } of streams) stream.write(Buffer.from('x'));
     expect(client.outputs).to.equal(before + 1);
     expect(client.sent().map(frame => frame.streamId)).to.deep.equal([1, 3, 5]);
-    expect(client.connection.wantsWrite).to.equal(false);
+    expect(client.connection.outputBytes).to.equal(0);
     expect(server.accepted).to.have.length(3);
   });
 
@@ -102,7 +102,7 @@ describe('a connection', () => {
     expect(near.stream.write(Buffer.from('x'))).to.equal(0);
     near.stream.end();
     near.stream.consumed(1);
-    expect(client.connection.wantsWrite).to.equal(false);
+    expect(client.connection.outputBytes).to.equal(0);
   });
 
   it('drops what crosses a reset, and gives its bytes back to the connection', () => {

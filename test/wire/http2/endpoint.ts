@@ -140,9 +140,9 @@ export function connectedPair(): { client: Endpoint; server: Endpoint; settle: (
   const client = new Endpoint('client');
   const server = new Endpoint('server');
   const settle = (): void => {
-    while (client.connection.wantsWrite || server.connection.wantsWrite) {
-      if (client.connection.wantsWrite) server.receive(client.connection.takeOutput());
-      if (server.connection.wantsWrite) client.receive(server.connection.takeOutput());
+    while (client.connection.outputBytes > 0 || server.connection.outputBytes > 0) {
+      if (client.connection.outputBytes > 0) server.receive(client.connection.takeOutput());
+      if (server.connection.outputBytes > 0) client.receive(server.connection.takeOutput());
     }
   };
   settle();

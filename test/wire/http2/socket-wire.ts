@@ -67,7 +67,7 @@ export class SocketWire implements ServerHandler {
 
   #flush(): void {
     this.#isScheduled = false;
-    if (this.#isWriting || !this.connection.wantsWrite || this.#socket.destroyed) return;
+    if (this.#isWriting || this.connection.outputBytes === 0 || this.#socket.destroyed) return;
     const output = this.connection.takeOutput();
     this.#isWriting = true;
     this.writes++;

@@ -135,7 +135,7 @@ class World {
   }
 
   flush(from: Side): void {
-    if (!this.ends[from].connection.wantsWrite) return;
+    if (this.ends[from].connection.outputBytes === 0) return;
     this.#wires[from] = Buffer.concat([this.#wires[from], this.ends[from].connection.takeOutput()]);
   }
 
