@@ -106,7 +106,8 @@ const PROGRAM_OF: Readonly<Record<SystemName, Program | undefined>> = {
 
 const LARGE_BUFFER_BYTES = 256 * 1024;
 
-function findSystem(name: SystemName): System | undefined {
+/** Undefined when its program, or a part of it, is not here. */
+export function findSystem(name: SystemName): System | undefined {
   const needed = PROGRAM_OF[name];
   const program = needed === undefined ? '' : findProgram(needed);
   if (program === undefined) return undefined;
