@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // Sends a command to its program. Components are separate programs, so that a sidecar process loads
-// nothing that only the command line needs.
+// nothing that only the command line needs. What runs beside every workload is bundled into one file;
+// one that is older than what was compiled since is not used.
 
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 
 const COMPONENTS = {
   registry: 'global-registry',
@@ -11,8 +12,8 @@ const COMPONENTS = {
   sidecar: 'sidecar',
 };
 
-const dist = new URL('../dist/src/', import.meta.url);
-if (!existsSync(dist)) {
+const dist = new URL('../dist/', import.meta.url);
+if (!existsSync(new URL('src/', dist))) {
   process.stderr.write('isthmus is not built yet; run: npm run setup\n');
   process.exit(2);
 }
@@ -20,9 +21,15 @@ if (!existsSync(dist)) {
 const [command = '', ...rest] = process.argv.slice(2);
 const folder = Object.hasOwn(COMPONENTS, command) ? COMPONENTS[command] : undefined;
 if (folder === undefined) {
-  const { main } = await import(new URL('cli/main.js', dist));
+  const { main } = await import(new URL('src/cli/main.js', dist));
   await main(process.argv.slice(2));
 } else {
-  const { main } = await import(new URL(`${folder}/main.js`, dist));
+  const bundle = `bundle/${folder}/main.js`;
+  const program = madeMs(bundle) > madeMs('.tsbuildinfo') ? bundle : `src/${folder}/main.js`;
+  const { main } = await import(new URL(program, dist));
   await main(rest);
+}
+
+function madeMs(file) {
+  return statSync(new URL(file, dist), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }

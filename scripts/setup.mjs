@@ -33,7 +33,11 @@ const STAMP = 'dist/.setup-stamp';
 const OLDEST_NODE = [20, 19];
 /** What a build reads: these folders, and the files below. */
 const SOURCE_DIRS = ['src', 'test', 'bench', 'soak'];
-const BUILD_FILES = ['package-lock.json', 'tsconfig.json', 'buf.yaml', 'buf.gen.yaml'];
+const BUILD_FILES = [
+  ...['package-lock.json', 'tsconfig.json', 'buf.yaml', 'buf.gen.yaml'],
+  'scripts/bundle.mjs',
+];
+const BUNDLES = ['sidecar', 'east-west-gateway'].map(name => `dist/bundle/${name}/main.js`);
 
 process.chdir(ROOT);
 requireNode();
@@ -85,7 +89,12 @@ function readPackages(lockFile) {
 
 function buildCurrent() {
   if (!existsSync(STAMP) || !existsSync(GENERATED)) return false;
-  return readFileSync(STAMP, 'utf8') === fingerprint() && missing().length === 0;
+  if (readFileSync(STAMP, 'utf8') !== fingerprint() || missing().length > 0) return false;
+  return BUNDLES.every(file => existsSync(file) && isNewer(file, 'dist/.tsbuildinfo'));
+}
+
+function isNewer(file, other) {
+  return statSync(file).mtimeMs > statSync(other).mtimeMs;
 }
 
 async function build() {
@@ -101,6 +110,7 @@ async function build() {
   // The compiler's own cache knows nothing of outputs that someone removed.
   if (missing().length > 0) rmSync('dist/.tsbuildinfo', { force: true });
   await step('compiling', [process.execPath, bin('typescript', 'tsc'), '-p', 'tsconfig.json']);
+  await step('bundling the data plane', [process.execPath, 'scripts/bundle.mjs']);
   mkdirSync('dist', { recursive: true });
   writeFileSync(STAMP, before);
 }
