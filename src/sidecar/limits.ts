@@ -72,8 +72,8 @@ export const APPLICATION_CONNECT_TIMEOUT_MS = 1_000;
  */
 export const APPLICATION_REUSE_MS = 2_000;
 /** Of one read of a connection of or to the application; the rest is read next. */
-export const READ_BYTES = 64 * 1024;
-/** What is larger waits for the rest of its event-loop turn, and leaves with it in one write. */
+export const READ_BYTES = 128 * 1024;
+/** What is larger waits for what follows in a row within its event-loop turn, and leaves with it in one write. */
 export const GATHERED_BYTES_MIN = 8 * 1024;
 /** Buffers of READ_BYTES kept for reuse by the process; further ones are left to the garbage collector. */
 export const BULK_BUFFERS_MAX = 32;

@@ -13,6 +13,8 @@ import type { Channel, ChannelOwner } from './channel.ts';
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 /** What is small is put together here. Another takes its place when the kernel did not take all of it. */
 let scratch = Buffer.allocUnsafeSlow(GATHERED_BYTES_MIN);
+/** Of the channel that gathers, one of all: what a peer sends for one stream comes in a row. */
+let flushGathered: (() => void) | undefined;
 
 /** A connection of ours, and its channel; 'connect' and 'error' are the caller's to hear. */
 export function connectChannel(address: SocketAddress): {
@@ -54,7 +56,7 @@ export class SocketChannel implements Channel {
   /** The peer has ended its direction. */
   #ended = false;
   #paused = true;
-  /** The bulk of this event-loop turn, and how much of it there is. */
+  /** The bulk that came in a row within this event-loop turn, and how much of it there is. */
   #gathered: Buffer | undefined;
   #gatheredBytes = 0;
   /** Still being sent. */
@@ -63,6 +65,7 @@ export class SocketChannel implements Channel {
     const gathered = this.#gathered;
     if (gathered === undefined) return;
     this.#gathered = undefined;
+    flushGathered = undefined;
     const bytes = gathered.subarray(0, this.#gatheredBytes);
     if (this.#write(bytes)) bulk.recycle(gathered);
     else this.#unsent.push(gathered);
@@ -132,6 +135,7 @@ export class SocketChannel implements Channel {
     this.#closed = true;
     this.#owner = undefined;
     this.#gathered = undefined;
+    if (flushGathered === this.#flush) flushGathered = undefined;
     this.#socket.resetAndDestroy();
   }
 
@@ -147,10 +151,12 @@ export class SocketChannel implements Channel {
     this.#socket.resume();
   }
 
-  /** A body arrives in TLS records of 16 KiB; those of one turn leave in one system call. */
+  /** A body arrives in TLS records of 16 KiB; those in a row leave in one system call. */
   #gather(bytes: Buffer): void {
     for (let at = 0; at < bytes.length; ) {
       if (this.#gathered === undefined) {
+        flushGathered?.();
+        flushGathered = this.#flush;
         this.#gathered = bulk.take();
         this.#gatheredBytes = 0;
         setImmediate(this.#flush);

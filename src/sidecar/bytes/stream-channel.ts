@@ -58,7 +58,7 @@ export class StreamChannel implements Channel, StreamHandler {
 
   send(before: string, bytes: Buffer, start: number, end: number, after: string): boolean {
     if (this.#closed || this.#hasEnded) return true;
-    if (before !== '') this.#write(before);
+    if (before !== '') this.#write(before, end - start);
     if (end > start)
       this.#write(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
     if (after !== '') this.#write(after);
@@ -181,8 +181,8 @@ export class StreamChannel implements Channel, StreamHandler {
     });
   }
 
-  #write(data: Buffer | string): void {
-    const written = this.#unsent.length > 0 ? 0 : (this.#stream?.write(data) ?? 0);
+  #write(data: Buffer | string, following = 0): void {
+    const written = this.#unsent.length > 0 ? 0 : (this.#stream?.write(data, following) ?? 0);
     if (written < data.length) this.#unsent.push(kept(data, written));
   }
 }

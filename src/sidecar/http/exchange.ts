@@ -230,8 +230,10 @@ export class Exchange implements ChannelOwner {
       this.#fail('the body of the answer is malformed');
       return;
     }
-    if (this.#response.full) this.#nextHop?.pause();
-    if (progress === 'more') return;
+    if (progress === 'more') {
+      if (this.#response.full) this.#nextHop?.pause();
+      return;
+    }
     // Taken for the next answer it would reach another caller.
     if (progress < bytes.length) this.#isKept = false;
     this.#owner.onResponse();

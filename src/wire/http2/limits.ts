@@ -31,16 +31,18 @@ export const CONNECTION_WINDOW_BYTES = 2 * 1024 * 1024;
 export const CONNECTION_UNREAD_BYTES_MAX = 8 * 1024 * 1024;
 
 // Sending: a write beyond these is not accepted, and the stream hears `onWritable` later.
-/** DATA of one stream waiting to be taken; leaves room for the other streams of the same turn. */
-export const STREAM_OUTPUT_BYTES_MAX = 64 * 1024;
-/** Output waiting to be taken, beyond which no DATA is added. */
+/** DATA of one stream waiting to be taken, and so what it has in a turn; the next is another's. */
+export const STREAM_OUTPUT_BYTES_MAX = 128 * 1024;
+/** Output waiting to be taken, beyond which no DATA is added, unless it is short. */
 export const OUTPUT_DATA_BYTES_MAX = 256 * 1024;
+/** What is no longer than this is short: it has room in an output that bulk has filled. */
+export const SHORT_BYTES_MAX = FRAME_PAYLOAD_BYTES_MAX;
+/** For what is short, beyond OUTPUT_DATA_BYTES_MAX. */
+export const OUTPUT_SHORT_BYTES_MAX = 48 * 1024;
 /** Output waiting to be taken after a receive; only a peer that asks and never reads gets here, and is cut. */
 export const OUTPUT_BYTES_MAX = 512 * 1024;
-/** What one stream may add before the next has its turn, while they wait for the same room. */
-export const TURN_BYTES = FRAME_PAYLOAD_BYTES_MAX;
-/** Output buffers: what OUTPUT_DATA_BYTES_MAX lets through, with its frame headers; more output doubles them. */
-export const SLAB_BYTES = 288 * 1024;
+/** Output buffers: the DATA that one output may have, with its frame headers; more output doubles them. */
+export const SLAB_BYTES = 320 * 1024;
 /** Output buffers kept for reuse by one process; further ones are left to the garbage collector. */
 export const SPARE_SLABS_MAX = 4;
 

@@ -3,7 +3,9 @@
  *
  * A stream that could not write all it wanted waits for what it lacked: its own window, the next output
  * (it filled its share of this one), or room that all streams share. When shared room comes, those
- * waiting for it get one frame each, round and round, so none of them starves behind a busy one.
+ * waiting for it get a share each, round and round, so none of them starves behind a busy one. What is
+ * short has room of its own, and does not wait behind bulk. A share is long, because what comes in a row is
+ * cheaper for whoever has to write it to the stream's client.
  */
 
 import type { Budget } from './budget.ts';
@@ -12,8 +14,9 @@ import { type FrameWriter, STREAM_ID_MAX } from './frames.ts';
 import {
   IDLE_FRAMES_PER_DATA_FRAME,
   OUTPUT_DATA_BYTES_MAX,
+  OUTPUT_SHORT_BYTES_MAX,
+  SHORT_BYTES_MAX,
   STREAM_OUTPUT_BYTES_MAX,
-  TURN_BYTES,
 } from './limits.ts';
 import { DEFAULT_WINDOW_BYTES } from './settings.ts';
 import type { LiveStream } from './stream.ts';
@@ -29,9 +32,7 @@ export class Sender {
   readonly #waitForOutput = new Set<LiveStream>();
   /** In the order of their turns. */
   readonly #waitForRoom = new Set<LiveStream>();
-  /** The stream whose turn it is, and what it may still write in it. */
-  #granted: LiveStream | undefined;
-  #grantBytes = 0;
+  #isGranting = false;
 
   constructor(frames: FrameWriter, idleFrames: Budget) {
     this.#frames = frames;
@@ -42,28 +43,20 @@ export class Sender {
     return this.#initialWindow;
   }
 
-  /** Bytes, or latin1 text. */
-  write(stream: LiveStream, data: Uint8Array | string): number {
+  /** Bytes, or latin1 text, with so many bytes of the same to follow. */
+  write(stream: LiveStream, data: Uint8Array | string, following: number): number {
     if (stream.outputTurn !== this.#turn) {
       stream.outputTurn = this.#turn;
       stream.outputBytes = 0;
     }
-    const isGranted = stream === this.#granted;
-    const accepted = Math.max(
-      0,
-      Math.min(
-        data.length,
-        this.#roomOf(stream),
-        this.#sharedRoom(),
-        isGranted ? this.#grantBytes : Number.POSITIVE_INFINITY,
-      ),
-    );
+    const isShort = data.length + following <= SHORT_BYTES_MAX;
+    const room = Math.min(this.#roomOf(stream), this.#sharedRoom(isShort));
+    const accepted = Math.max(0, Math.min(data.length, room));
     if (accepted > 0) {
       const frames = this.#frames.data(stream.id, data, accepted);
       stream.sendWindow -= accepted;
       stream.outputBytes += accepted;
       this.#window -= accepted;
-      if (isGranted) this.#grantBytes -= accepted;
       this.#idleFrames.earn(frames * IDLE_FRAMES_PER_DATA_FRAME);
     }
     if (accepted < data.length) this.#wait(stream);
@@ -118,17 +111,16 @@ export class Sender {
   }
 
   #grant(): void {
-    if (this.#granted !== undefined) return;
+    if (this.#isGranting) return;
     // A Set visits what is added while it is walked: a stream that wants more goes to the end.
     for (const stream of this.#waitForRoom) {
-      if (this.#sharedRoom() <= 0) break;
+      if (this.#sharedRoom(false) <= 0) break;
       this.#waitForRoom.delete(stream);
-      this.#granted = stream;
-      this.#grantBytes = TURN_BYTES;
+      this.#isGranting = true;
       try {
         stream.handler?.onWritable();
       } finally {
-        this.#granted = undefined;
+        this.#isGranting = false;
       }
     }
   }
@@ -137,8 +129,9 @@ export class Sender {
     return Math.min(stream.sendWindow, STREAM_OUTPUT_BYTES_MAX - stream.outputBytes);
   }
 
-  #sharedRoom(): number {
-    return Math.min(this.#window, OUTPUT_DATA_BYTES_MAX - this.#frames.length);
+  #sharedRoom(isShort: boolean): number {
+    const most = OUTPUT_DATA_BYTES_MAX + (isShort ? OUTPUT_SHORT_BYTES_MAX : 0);
+    return Math.min(this.#window, most - this.#frames.length);
   }
 }
 

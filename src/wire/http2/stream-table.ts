@@ -129,10 +129,10 @@ export class StreamTable implements StreamLink {
     if (endStream) this.#localEnd(stream);
   }
 
-  write(stream: LiveStream, data: Uint8Array | string): number {
+  write(stream: LiveStream, data: Uint8Array | string, following: number): number {
     if (stream.state === 'closed') return 0;
     this.#assertSending(stream);
-    return this.#sender.write(stream, data);
+    return this.#sender.write(stream, data, following);
   }
 
   end(stream: LiveStream): void {

@@ -33,8 +33,11 @@ export interface Http2Stream {
   readonly state: StreamState;
   /** The answer, once, on a stream the peer opened. */
   sendHeaders(head: ResponseHead, endStream?: boolean): void;
-  /** Bytes, or latin1 text. How many bytes were accepted: maybe 0, and 0 once the stream is closed. */
-  write(data: Uint8Array | string): number;
+  /**
+   * Bytes, or latin1 text; `following`: how many more belong to it and are written next. How many bytes
+   * were accepted: maybe 0, and 0 once the stream is closed.
+   */
+  write(data: Uint8Array | string, following?: number): number;
   /** After the last byte was accepted. */
   end(): void;
   /** Ends both directions at once. */
@@ -64,7 +67,7 @@ export function canReceive(state: StreamState): boolean {
 /** The connection, as its streams reach it. */
 export interface StreamLink {
   answer(stream: LiveStream, head: ResponseHead, endStream: boolean): void;
-  write(stream: LiveStream, data: Uint8Array | string): number;
+  write(stream: LiveStream, data: Uint8Array | string, following: number): number;
   end(stream: LiveStream): void;
   reset(stream: LiveStream, code: H2Code): void;
   consumed(stream: LiveStream, bytes: number): void;
@@ -111,8 +114,8 @@ export class LiveStream implements Http2Stream {
     this.#link.answer(this, head, endStream);
   }
 
-  write(data: Uint8Array | string): number {
-    return this.#link.write(this, data);
+  write(data: Uint8Array | string, following = 0): number {
+    return this.#link.write(this, data, following);
   }
 
   end(): void {

@@ -6,8 +6,9 @@ import { H2 } from '../../../src/wire/http2/error-codes.ts';
 import { FRAME, STREAM_ID_MAX } from '../../../src/wire/http2/frames.ts';
 import {
   OUTPUT_DATA_BYTES_MAX,
+  OUTPUT_SHORT_BYTES_MAX,
+  SHORT_BYTES_MAX,
   STREAM_OUTPUT_BYTES_MAX,
-  TURN_BYTES,
 } from '../../../src/wire/http2/limits.ts';
 import { Endpoint, greeted, type StreamRecorder } from './endpoint.ts';
 import { rawSettings, rawWindow, type SeenFrame } from './raw-frames.ts';
@@ -155,13 +156,50 @@ describe('sending', () => {
     it('an output that is full, in turns once it is taken', () => {
       const end = client(STREAM_ID_MAX);
       const streams = Array.from({ length: 8 }, () => end.open());
-      for (const { stream } of streams) stream.write(bytes(1_000_000));
-      expect(end.connection.takeOutput().length).to.be.lessThan(OUTPUT_DATA_BYTES_MAX + 1_000);
-      for (const { stream } of streams) stream.write(bytes(TURN_BYTES));
-      expect(Object.keys(dataOf(end.sent()))).to.have.length(8);
+      for (const recorder of streams) {
+        recorder.whenWritable = () => recorder.stream.write(bytes(1_000_000));
+        recorder.stream.write(bytes(1_000_000));
+      }
+      const seen = new Set<string>();
+      for (let output = 0; output < 5; output++) {
+        const frames = end.sent();
+        const shares = Object.entries(dataOf(frames));
+        expect(shares.reduce((sum, [, sent]) => sum + sent, 0)).to.be.at.most(
+          OUTPUT_DATA_BYTES_MAX,
+        );
+        for (const [id] of shares) seen.add(id);
+      }
+      expect(seen).to.have.length(8);
     });
 
-    it('a short connection window, one frame each in the order they asked', () => {
+    it('an output that bulk has filled, for what is short', () => {
+      const end = client(STREAM_ID_MAX);
+      const bulk = Array.from({ length: 3 }, () => end.open());
+      for (const { stream } of bulk) stream.write(bytes(1_000_000));
+      const [short, long, first] = [end.open(), end.open(), end.open()];
+      expect(short.stream.write(bytes(SHORT_BYTES_MAX))).to.equal(SHORT_BYTES_MAX);
+      expect(long.stream.write(bytes(SHORT_BYTES_MAX + 1))).to.equal(0);
+      expect(first.stream.write(bytes(100), SHORT_BYTES_MAX), 'the first of what is long').to.equal(
+        0,
+      );
+      expect(dataOf(end.sent())[short.stream.id]).to.equal(SHORT_BYTES_MAX);
+    });
+
+    it('an output that bulk has filled with no more than a bound of what is short', () => {
+      const end = client(STREAM_ID_MAX);
+      for (let i = 0; i < 3; i++) end.open().stream.write(bytes(1_000_000));
+      let accepted = 0;
+      for (let i = 0; i < 50; i++) accepted += end.open().stream.write(bytes(SHORT_BYTES_MAX));
+      expect(accepted).to.be.at.most(OUTPUT_SHORT_BYTES_MAX).and.above(0);
+    });
+
+    it('no window beyond what the peer gives, for what is short', () => {
+      const end = greeted('client', [[4, STREAM_ID_MAX]]);
+      end.open().stream.write(bytes(65_535));
+      expect(end.open().stream.write(bytes(1))).to.equal(0);
+    });
+
+    it('a short connection window, a share each in the order they asked', () => {
       const end = greeted('client', [[4, STREAM_ID_MAX]]);
       const filler = end.open();
       filler.stream.write(bytes(65_535));
@@ -172,11 +210,11 @@ describe('sending', () => {
         expect(recorder.stream.write(bytes(1_000_000))).to.equal(0);
       }
       end.connection.takeOutput();
-      end.receive(rawWindow(0, 3 * TURN_BYTES));
-      const turns = TURN_BYTES;
-      expect(dataOf(end.sent())).to.deep.equal({ 3: turns, 5: turns, 7: turns });
-      end.receive(rawWindow(0, 3 * TURN_BYTES));
-      expect(dataOf(end.sent())).to.deep.equal({ 9: turns, 11: turns, 3: turns });
+      const share = STREAM_OUTPUT_BYTES_MAX;
+      end.receive(rawWindow(0, share + 1_000));
+      expect(dataOf(end.sent())).to.deep.equal({ 3: share, 5: 1_000 });
+      end.receive(rawWindow(0, share + 1_000));
+      expect(dataOf(end.sent())).to.deep.equal({ 7: share, 9: 1_000 });
     });
 
     it('a turn only among those who still want one', () => {

@@ -77,12 +77,12 @@ class Flow {
 
   push(): void {
     if (this.isOver || this.hasEnded) return;
-    if (this.sent < this.wanted) {
+    while (this.sent < this.wanted) {
       // As a source does that holds what was not accepted.
       const offered = this.pattern(this.sent, Math.min(this.wanted, this.sent + 100_000));
       const accepted = this.recorder.stream.write(offered);
       this.sent += accepted;
-      if (accepted === offered.length && this.sent < this.wanted) this.push();
+      if (accepted < offered.length) break;
     }
     if (this.sent === this.wanted && this.wantsEnd) {
       this.hasEnded = true;
