@@ -4,12 +4,14 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { findProgram } from './tools.ts';
+import { findProgram, howToInstall } from './tools.ts';
 
 export interface Placement {
   /** Put before a command line: of the system under test, and of load and backend. */
   readonly system: readonly string[];
   readonly load: readonly string[];
+  /** Of load that turns without sleeping: under SCHED_IDLE, or the backend would wait for its time slice to end. */
+  readonly spinningLoad: readonly string[];
   /** For the reader of the figures. */
   readonly note: string;
 }
@@ -22,10 +24,15 @@ export function choosePlacement(): Placement {
     return unpinned(`only ${cpus.length} CPU here`);
   }
   const taskset = findProgram('taskset');
-  if (taskset === undefined) return unpinned('no taskset here (apt-get install util-linux)');
+  const chrt = findProgram('chrt');
+  if (taskset === undefined || chrt === undefined) {
+    return unpinned(`no taskset and chrt here (${howToInstall(['taskset'])})`);
+  }
+  const load = [taskset, '-c', String(second)];
   return {
     system: [taskset, '-c', String(first)],
-    load: [taskset, '-c', String(second)],
+    load,
+    spinningLoad: [chrt, '--idle', '0', ...load],
     note: `the system under test on CPU ${first}, load and backend on CPU ${second}`,
   };
 }
@@ -34,6 +41,7 @@ function unpinned(why: string): Placement {
   return {
     system: [],
     load: [],
+    spinningLoad: [],
     note: `NOT PINNED, ${why}: systems compete with load and backend, figures mean little`,
   };
 }

