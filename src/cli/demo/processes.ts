@@ -146,7 +146,8 @@ export class ProcessSet {
 
 /**
  * Data-plane processes stand beside every workload, so they are kept small: a young generation that fits
- * what one request allocates, as few helper threads as there can be, one malloc arena
+ * what one request allocates, a first full collection before what the start left is spread over the heap,
+ * machine code only for what is hot, as few helper threads as there can be, one malloc arena
  * (docs/decisions/0008).
  */
 const DATA_PLANE_FLAGS = [
@@ -154,6 +155,8 @@ const DATA_PLANE_FLAGS = [
   '--v8-pool-size=1',
   '--single-threaded-gc',
   '--max-old-space-size=128',
+  '--initial-heap-size=8',
+  '--no-sparkplug',
 ];
 /** The thresholds: what a burst of large bodies needed goes back to the system when it is over. */
 const DATA_PLANE_ENV = {
