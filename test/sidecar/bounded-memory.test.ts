@@ -76,6 +76,44 @@ for (const path of ['direct', 'gateway'] as const satisfies readonly Path[]) {
   });
 }
 
+describe('a client that asks ahead and does not read', () => {
+  let mesh: TestMesh;
+  beforeEach(() => {
+    mesh = new TestMesh('east', 'west');
+  });
+  afterEach(() => mesh.stop());
+
+  it('is served no more than is on its way, and the rest once it reads', async () => {
+    const ASKED = 2_000;
+    const body = Buffer.alloc(100_000, 'x');
+    let served = 0;
+    const { host, web } = await httpPair(mesh, (_request, response) => {
+      served++;
+      response.end(body);
+    });
+    const client = connect(web.outboundHttp);
+    client.pause();
+    client.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(ASKED));
+    let before = -1;
+    const deadline = Date.now() + 10_000;
+    while (before !== served && Date.now() < deadline) {
+      before = served;
+      await new Promise(resolve => setTimeout(resolve, 200));
+    }
+    expect(served, 'requests that the application saw').to.be.below(ASKED / 2);
+    let bytes = 0;
+    const all = new Promise<void>(resolve => {
+      client.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes >= ASKED * body.length) resolve();
+      });
+    });
+    client.resume();
+    await all;
+    client.destroy();
+  }).timeout(60_000);
+});
+
 describe('a reader that stops', () => {
   let mesh: TestMesh;
   beforeEach(() => {

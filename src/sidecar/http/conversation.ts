@@ -7,7 +7,7 @@
  * request is looked at only when the one before it has been answered. After a switch of protocols, and
  * not a byte earlier, the connection is bytes.
  *
- * States: waiting → head → routing → exchange → waiting …, or → joined, or → closing → closed.
+ * States: waiting → head → routing → exchange → (unread →) waiting …, or → joined, or → closing → closed.
  */
 
 import { parseRequestHead, type RequestHead } from '../../wire/http1/request-head.ts';
@@ -20,7 +20,15 @@ import { Exchange, type ExchangeOwner } from './exchange.ts';
 import type { Loss, NextHop } from './next-hop.ts';
 import { ReadAhead } from './read-ahead.ts';
 
-type State = 'waiting' | 'head' | 'routing' | 'exchange' | 'joined' | 'closing' | 'closed';
+type State =
+  | 'waiting'
+  | 'head'
+  | 'routing'
+  | 'exchange'
+  | 'unread'
+  | 'joined'
+  | 'closing'
+  | 'closed';
 
 /** Nginx's status for a client that went away before its answer. */
 const CLIENT_LEFT = 499;
@@ -85,7 +93,9 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   /** No more requests after the one that is being served. */
   drain(): void {
     this.#draining = true;
-    if (this.#state === 'waiting' || this.#state === 'head') this.#close(LINGER_MS);
+    if (this.#state === 'unread' || this.#state === 'waiting' || this.#state === 'head') {
+      this.#close(LINGER_MS);
+    }
   }
 
   /** From `onWaiting`: the next hop is given up, and the request is routed again. False: too late. */
@@ -131,6 +141,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
         else this.#sendRequest(bytes);
         break;
       case 'routing':
+      case 'unread':
         this.#ahead.hold(bytes);
         break;
       default:
@@ -145,6 +156,9 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
       case 'head':
         this.#close(LINGER_MS);
         break;
+      case 'unread':
+        if (this.#options.endMeansGone || this.#ahead.isEmpty) this.#close(LINGER_MS);
+        break;
       case 'routing':
       case 'exchange':
         if (this.#options.endMeansGone || !this.#exchange.requestDone) this.cut();
@@ -155,7 +169,10 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   }
 
   onWritable(): void {
-    this.#exchange.onClientWritable();
+    if (this.#state === 'unread') {
+      this.#deadlineMs = this.#options.now() + KEEP_ALIVE_TIMEOUT_MS;
+      this.#goOn();
+    } else this.#exchange.onClientWritable();
   }
 
   onBroken(): void {
@@ -181,14 +198,15 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
   onResponse(): void {
     const whole = this.#exchange.requestDone;
     const keeps = this.keepsClient() && this.#exchange.clientIsKept;
+    const full = this.#exchange.responseFull;
     this.#finished(this.#exchange.status);
     if (!whole) this.#close(LINGER_MS);
     else if (!keeps) this.#close(KEEP_ALIVE_TIMEOUT_MS);
-    else {
-      this.#state = 'waiting';
-      const ahead = this.#ahead.take();
-      if (ahead !== undefined) this.#readHead(ahead);
-    }
+    else if (full) {
+      // Its next answer would have to be held as well, and the one after that.
+      this.#state = 'unread';
+      this.#client.pause();
+    } else this.#goOn();
   }
 
   onSwitched(early: Buffer): void {
@@ -213,6 +231,14 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
     if (this.#hop?.reroute(loss) === true) return;
     this.#state = 'exchange';
     this.refuse({ code: 'upstream-failed', error });
+  }
+
+  /** With the next request. */
+  #goOn(): void {
+    this.#state = 'waiting';
+    const ahead = this.#ahead.take();
+    if (ahead === undefined) this.#client.resume();
+    else this.#readHead(ahead);
   }
 
   #readHead(bytes: Buffer): void {

@@ -69,6 +69,11 @@ export class Exchange implements ChannelOwner {
     return this.#request.full;
   }
 
+  /** The response filled the client. */
+  get responseFull(): boolean {
+    return this.#response.full;
+  }
+
   get canReplay(): boolean {
     return this.#replay.sent !== undefined && this.#status === 0;
   }
