@@ -113,7 +113,7 @@ export class Conversation implements ChannelOwner, ExchangeOwner {
       this.#hop?.onWaiting(nowMs, this.#exchange.requestDone);
     }
     if (nowMs < this.#deadlineMs) return;
-    if (this.#state === 'waiting') this.#close(LINGER_MS);
+    if (this.#state === 'waiting' || this.#state === 'unread') this.#close(LINGER_MS);
     else if (this.#state === 'closing') this.cut();
     else if (this.#state === 'head') {
       this.refuse({ code: 'request-timeout', error: 'request head did not arrive in time' });
