@@ -15,6 +15,7 @@ import { formatSni } from '../src/wire/sni.ts';
 import { relocate } from '../test/support/relocate.ts';
 import { STREAM_PORT } from '../test/support/stream-port.ts';
 import { choosePlacement } from './placement.ts';
+import { signalAll } from './standstill.ts';
 import { makePeerCredentials } from './systems/certificates.ts';
 import { CALLEE, CALLEE_HOST } from './systems/isthmus.ts';
 import { BACKEND_BODIES, nginxArgs, nginxBackend, nginxEndpoint } from './systems/nginx.ts';
@@ -30,6 +31,7 @@ export async function openBed(
   const dir = await mkdtemp(join(tmpdir(), 'isthmus-bench-'));
   const processes = new ProcessSet(dir);
   const close = async (): Promise<void> => {
+    signalAll(processes.pids.values(), 'SIGCONT');
     await processes.stopAll();
     await rm(dir, { recursive: true, force: true });
   };

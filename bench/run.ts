@@ -6,6 +6,7 @@ import type { BenchPath, SystemName } from './paths/path.ts';
 import { formatNoise, formatRatios, formatScenario } from './report.ts';
 import { OURS, type Result, ratiosOf, toJson } from './results.ts';
 import { type Bench, contestants, type Pace, runScenario } from './scenario.ts';
+import { signalAll } from './standstill.ts';
 import { envoy } from './systems/envoy.ts';
 import { haproxy } from './systems/haproxy.ts';
 import { isthmus } from './systems/isthmus.ts';
@@ -47,7 +48,11 @@ async function measurePath(
   const running: RunningSystem[] = [];
   for (const system of systems) {
     say(`starting ${system.name}`);
-    running.push(await system.start(bed, path.topology));
+    const others = new Set(bed.processIds());
+    const started = await system.start(bed, path.topology);
+    const all = bed.processIds().filter(pid => !others.has(pid));
+    signalAll(all, 'SIGSTOP');
+    running.push({ ...started, all });
     signal.throwIfAborted();
   }
   const directEntry = path.topology === 'gateway' ? bed.endpoint : bed.backend;

@@ -8,6 +8,7 @@ import { costOf, cpuPer, type LoadUnit } from './accounting.ts';
 import { type Figures, medianFigures } from './figures.ts';
 import type { LoadOutcome } from './load/outcome.ts';
 import { DIRECT, OURS, type RatioRule, type Result, withAdded } from './results.ts';
+import { whileAwake } from './standstill.ts';
 import type { Bed, RunningSystem } from './systems/system.ts';
 
 export interface Pace {
@@ -110,13 +111,19 @@ export function contestants(
   const inOrder = systems
     .filter(({ name }) => scenario.without?.includes(name) !== true)
     .sort((a, b) => Number(b.name === OURS) - Number(a.name === OURS));
-  const direct = { name: DIRECT, entry: directEntry, tcpEntry: directEntry, processes: {} };
+  const direct = {
+    name: DIRECT,
+    entry: directEntry,
+    tcpEntry: directEntry,
+    processes: {},
+    all: [],
+  };
   return scenario.direct === undefined ? inOrder : [...inOrder, direct];
 }
 
 async function attempt(scenario: Scenario, system: RunningSystem): Promise<Measured> {
   try {
-    return await scenario.measure(system);
+    return await whileAwake(system, () => scenario.measure(system));
   } catch (error) {
     return { figures: {}, failure: messageOf(error) };
   }

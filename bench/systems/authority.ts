@@ -16,11 +16,11 @@ import {
   signerOf,
 } from '../../src/trust-federation/x509/certificate.ts';
 import { OURS } from '../results.ts';
-import type { Bed, RunningSystem } from './system.ts';
+import type { Bed, StartedSystem } from './system.ts';
 
 const SVID_TTL_MS = 3_600_000;
 
-export async function startAuthority(bed: Bed): Promise<RunningSystem> {
+export async function startAuthority(bed: Bed): Promise<StartedSystem> {
   const [cluster] = bed.fleet.clusters;
   if (cluster === undefined) throw new Error('the configuration has no cluster');
   const { agent } = cluster;

@@ -25,7 +25,7 @@ import { addStreamPort } from '../../test/support/stream-port.ts';
 import { OURS } from '../results.ts';
 import { startAuthority, svidsBeside } from './authority.ts';
 import type { TlsFiles } from './certificates.ts';
-import type { Bed, Role, RunningSystem, System, Topology } from './system.ts';
+import type { Bed, Role, StartedSystem, System, Topology } from './system.ts';
 
 /** Whose application is the backend, and by which name it is called. */
 export const CALLEE = 'west/payments';
@@ -41,7 +41,7 @@ const CAST: Readonly<Record<Exclude<Topology, 'authority'>, Partial<Record<Role,
 
 export const isthmus: System = { name: OURS, start };
 
-async function start(bed: Bed, topology: Topology): Promise<RunningSystem> {
+async function start(bed: Bed, topology: Topology): Promise<StartedSystem> {
   if (topology === 'authority') return startAuthority(bed);
   const configDir = dirname(bed.fleet.registry.configFile);
   const { out: caller } = CAST[topology];

@@ -11,7 +11,7 @@ import type { SocketAddress } from '../../src/mesh/address.ts';
 import { findFreeAddress } from '../../src/runtime/listen.ts';
 import type { Processes } from '../accounting.ts';
 import type { PeerTls } from './certificates.ts';
-import type { Bed, Role, RunningSystem, System, Topology } from './system.ts';
+import type { Bed, Role, StartedSystem, System, Topology } from './system.ts';
 
 /** From where to where, and the server name by which the far sidecar is called on the way. */
 export interface Lane {
@@ -65,7 +65,7 @@ export function peerSystem(peer: Peer): System {
 }
 
 /** From the application outwards: each listens in front of the one before. */
-async function startPeer(peer: Peer, bed: Bed, topology: Topology): Promise<RunningSystem> {
+async function startPeer(peer: Peer, bed: Bed, topology: Topology): Promise<StartedSystem> {
   const { client, server } = bed.peerCredentials;
   const connectionsMax = topology === 'gateway' ? IDLE_CONNECTIONS_MAX : CONNECTIONS_MAX;
   const processes: Record<string, number> = {};

@@ -40,7 +40,7 @@ export interface Bed {
   close(): Promise<void>;
 }
 
-export interface RunningSystem {
+export interface StartedSystem {
   readonly name: string;
   /** Where load goes in: plaintext HTTP for chain and hop, TLS for the others. */
   readonly entry: SocketAddress;
@@ -54,8 +54,13 @@ export interface RunningSystem {
   readonly authority?: { readonly dir: string; readonly trustDomain: TrustDomain };
 }
 
+export interface RunningSystem extends StartedSystem {
+  /** Every process, the control plane's too. */
+  readonly all: readonly number[];
+}
+
 export interface System {
   readonly name: string;
   /** Resolves when the processes run; whether requests come through is asked from outside. */
-  start(bed: Bed, topology: Topology): Promise<RunningSystem>;
+  start(bed: Bed, topology: Topology): Promise<StartedSystem>;
 }

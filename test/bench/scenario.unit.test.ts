@@ -6,7 +6,7 @@ import type { RunningSystem } from '../../bench/systems/system.ts';
 const ENTRY = { host: '127.0.0.1', port: 1 };
 
 function system(name: string): RunningSystem {
-  return { name, entry: ENTRY, processes: {} };
+  return { name, entry: ENTRY, processes: {}, all: [] };
 }
 
 function scenario(measure: Scenario['measure'], extra: Partial<Scenario> = {}): Scenario {

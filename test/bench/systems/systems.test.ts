@@ -9,7 +9,7 @@ import { openBed } from '../../../bench/bed.ts';
 import { untilServed } from '../../../bench/load/target.ts';
 import { findSystem } from '../../../bench/run.ts';
 import { CALLEE_HOST } from '../../../bench/systems/isthmus.ts';
-import type { Bed, RunningSystem } from '../../../bench/systems/system.ts';
+import type { Bed, StartedSystem } from '../../../bench/systems/system.ts';
 import { findProgram, nginxStreamModule } from '../../../bench/tools.ts';
 import type { SocketAddress } from '../../../src/mesh/address.ts';
 import { messageOf } from '../../../src/mesh/errors.ts';
@@ -75,7 +75,7 @@ function openedBed(): () => Bed {
   };
 }
 
-function credentials({ callerTls }: RunningSystem): Pick<ConnectionOptions, 'ca' | 'cert' | 'key'> {
+function credentials({ callerTls }: StartedSystem): Pick<ConnectionOptions, 'ca' | 'cert' | 'key'> {
   if (callerTls === undefined) throw new Error('no credentials for a caller');
   const { roots, chain, key } = callerTls;
   return { ca: readFileSync(roots), cert: readFileSync(chain), key: readFileSync(key) };
