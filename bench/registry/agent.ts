@@ -1,6 +1,7 @@
 /**
- * What an endpoint's change costs an agent that imports everything: how long its event loop stands still
- * from the change of one cluster's record to the snapshot that its sidecars are sent.
+ * What an endpoint's change costs an agent that imports everything, and a sidecar that is told everything:
+ * how long the agent's event loop stands still from the change of one cluster's record to the snapshot that
+ * its sidecars are sent, and a sidecar's for what it is sent.
  */
 
 import type { ClusterVerdict } from '../../src/cluster-agent/liveness.ts';
@@ -24,6 +25,7 @@ import { parseTrustDomain, requireSpiffeId, type TrustDomain } from '../../src/m
 import { steeringAt } from '../../src/mesh/steering.ts';
 import type { TrustBundle } from '../../src/mesh/trust-bundle.ts';
 import { type Figures, median } from '../figures.ts';
+import { ToldSidecar } from './sidecar.ts';
 
 const ENDPOINTS_PER_SERVICE = 3;
 const CHANGES = 5;
@@ -54,10 +56,17 @@ export async function measureAgent(clusters: number, services: number): Promise<
     state: () => ({ ...mesh.state(), spills }),
   });
   let snapshots = 0;
+  const sidecarStalls: number[] = [];
   const startMs = performance.now();
   const locality = { region: 'own', zone: 'zone' };
-  const { stop } = cache.subscribe({ kind: 'sidecar', locality }, () => (snapshots += 1));
+  const { snapshot, stop } = cache.subscribe({ kind: 'sidecar', locality }, changedSnapshot => {
+    latest = changedSnapshot;
+    snapshots += 1;
+  });
   const firstMs = performance.now() - startMs;
+  let latest = snapshot;
+  const sidecar = new ToldSidecar(snapshot, bundleOf(parseTrustDomain('own.example')));
+  const sidecarFirstMs = sidecar.connect();
   const stalls: number[] = [];
   for (let i = 0; i < CHANGES; i++) {
     const [name] = names;
@@ -67,14 +76,19 @@ export async function measureAgent(clusters: number, services: number): Promise<
     // The cache works in the next turn of the loop, before anything else gets one.
     await new Promise(resolve => setImmediate(resolve));
     stalls.push(performance.now() - before);
+    sidecarStalls.push(sidecar.hear(latest));
   }
   stop();
   if (snapshots !== CHANGES) throw new Error(`${snapshots} snapshots of ${CHANGES} changes`);
+  const told = sidecar.upstreams;
+  if (told !== clusters * services) throw new Error(`the sidecar knows ${told} upstreams`);
   return {
     clusters,
     services: clusters * services,
     firstSnapshotMs: firstMs,
     stallMs: median(stalls),
+    sidecarFirstMs,
+    sidecarStallMs: median(sidecarStalls),
   };
 }
 
@@ -107,7 +121,11 @@ function recordOf(name: ClusterName, services: number, zone: string): ClusterRec
       })),
     };
   });
-  const bundle: TrustBundle = {
+  return { config, bundle: bundleOf(trustDomain), exports, freshness: { kind: 'live' } };
+}
+
+function bundleOf(trustDomain: TrustDomain): TrustBundle {
+  return {
     trustDomain,
     sequence: 1,
     refreshHintSeconds: 300,
@@ -115,7 +133,6 @@ function recordOf(name: ClusterName, services: number, zone: string): ClusterRec
     jwtAuthorities: [],
     revoked: [],
   };
-  return { config, bundle, exports, freshness: { kind: 'live' } };
 }
 
 function configOf(name: ClusterName): ClusterConfig {

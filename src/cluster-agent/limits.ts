@@ -45,8 +45,8 @@ export const LIVENESS_TICK_MS = 1_000;
 export const SUBSCRIPTIONS_MAX = 10_000;
 /** Requests of one stream waiting to be handled; beyond: the stream ends with LIMIT_EXCEEDED. */
 export const STREAM_REQUESTS_MAX = 64;
-/** Resources of one response; more go in the next one. A single larger resource goes alone. */
-export const RESPONSE_BYTES_MAX = 1024 * 1024;
+/** Resources of one response; more go in the next one, for a proxy serves nobody while it reads one. A single larger resource goes alone. */
+export const RESPONSE_BYTES_MAX = 256 * 1024;
 
 /** Ports of one service; more are a configuration error. */
 export const SERVICE_PORTS_MAX = 32;

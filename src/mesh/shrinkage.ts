@@ -19,56 +19,66 @@ export interface SaidUpstream {
   readonly withdrawn: ReadonlySet<EndpointHash>;
 }
 
+/** What is in force of an upstream next. */
 export interface Braked {
-  readonly upstreams: ReadonlyMap<UpstreamName, Upstream>;
-  /** What is in force although it is no longer said. */
-  readonly held: ReadonlyMap<UpstreamName, readonly UpstreamEndpoint[]>;
+  /** Undefined: it is no more. */
+  readonly upstream: Upstream | undefined;
+  /** Of its endpoints, those in force although they are no longer said. */
+  readonly held: readonly UpstreamEndpoint[];
 }
 
-/** `unreachable`: what this proxy found of endpoints that were held before. */
+/**
+ * `said`: the upstreams to judge, undefined for one that is not said any more; what is held must be among
+ * them. All others stay as they are. `unreachable`: what this proxy found of endpoints that were held before.
+ */
 export function brake(
   inForce: ReadonlyMap<UpstreamName, Upstream>,
-  said: ReadonlyMap<UpstreamName, SaidUpstream>,
+  said: ReadonlyMap<UpstreamName, SaidUpstream | undefined>,
   unreachable: ReadonlySet<string>,
-): Braked {
-  const upstreams = new Map<UpstreamName, Upstream>();
-  const held = new Map<UpstreamName, readonly UpstreamEndpoint[]>();
-  const hold = (upstream: Upstream, endpoints: readonly UpstreamEndpoint[]): void => {
-    upstreams.set(upstream.name, {
-      ...upstream,
-      endpoints: [...upstream.endpoints, ...endpoints].sort((a, b) => a.priority - b.priority),
-    });
-    held.set(upstream.name, endpoints);
-  };
-  for (const [name, { upstream, withdrawn }] of said) {
-    const before = inForce.get(name)?.endpoints ?? [];
-    const present = new Set(upstream.endpoints.map(({ hash }) => hash));
-    const missing = before.filter(
+): ReadonlyMap<UpstreamName, Braked> {
+  const next = new Map<UpstreamName, Braked>();
+  const missing: [UpstreamName, Braked][] = [];
+  for (const [name, now] of said) {
+    const before = inForce.get(name);
+    const present = new Set(now?.upstream.endpoints.map(({ hash }) => hash));
+    const lost = (before?.endpoints ?? []).filter(
       ({ hash }) =>
-        !present.has(hash) && !withdrawn.has(hash) && !unreachable.has(endpointKey(name, hash)),
+        !present.has(hash) &&
+        now?.withdrawn.has(hash) !== true &&
+        !unreachable.has(endpointKey(name, hash)),
     );
-    if (isMost(missing, before)) hold(upstream, missing);
-    else upstreams.set(name, upstream);
+    if (now === undefined) {
+      next.set(name, { upstream: undefined, held: [] });
+      if (before !== undefined && lost.length > 0) missing.push([name, hold(before, [], lost)]);
+    } else if (isMost(lost.length, before?.endpoints.length ?? 0)) {
+      next.set(name, hold(now.upstream, now.upstream.endpoints, lost));
+    } else next.set(name, { upstream: now.upstream, held: [] });
   }
-  const serving = [...inForce.values()].filter(({ endpoints }) => endpoints.length > 0);
-  const missing = serving.flatMap(upstream => {
-    const { name } = upstream;
-    if (said.has(name)) return [];
-    const endpoints = upstream.endpoints.filter(
-      ({ hash }) => !unreachable.has(endpointKey(name, hash)),
-    );
-    return endpoints.length === 0 ? [] : [{ upstream, endpoints }];
-  });
-  if (isMost(missing, serving)) {
-    for (const { upstream, endpoints } of missing) hold({ ...upstream, endpoints: [] }, endpoints);
+  if (missing.length > 0 && isMost(missing.length, countServing(inForce))) {
+    for (const [name, held] of missing) next.set(name, held);
   }
-  return { upstreams, held };
+  return next;
+}
+
+function hold(
+  upstream: Upstream,
+  said: readonly UpstreamEndpoint[],
+  held: readonly UpstreamEndpoint[],
+): Braked {
+  const endpoints = [...said, ...held].sort((a, b) => a.priority - b.priority);
+  return { upstream: { ...upstream, endpoints }, held };
+}
+
+function countServing(upstreams: ReadonlyMap<UpstreamName, Upstream>): number {
+  let serving = 0;
+  for (const { endpoints } of upstreams.values()) if (endpoints.length > 0) serving++;
+  return serving;
 }
 
 export function endpointKey(upstream: UpstreamName, hash: EndpointHash): string {
   return `${upstream} ${hash}`;
 }
 
-function isMost(part: readonly unknown[], whole: readonly unknown[]): boolean {
-  return part.length * 2 > whole.length;
+function isMost(part: number, whole: number): boolean {
+  return part * 2 > whole;
 }

@@ -40,7 +40,23 @@ function upstream(service: string, ...workloads: string[]): Upstream {
 function table(...upstreams: Upstream[]): Map<UpstreamName, Upstream> {
   return new Map(upstreams.map(each => [each.name, each]));
 }
-function saying(...each: (readonly [Upstream, ...string[]])[]): Map<UpstreamName, SaidUpstream> {
+type Said = Map<UpstreamName, SaidUpstream | undefined>;
+type Judged = ReadonlyMap<UpstreamName, Braked>;
+
+/** Everything at once: what is in force and not said any more goes in as undefined. */
+function brakeAll(
+  inForce: Map<UpstreamName, Upstream>,
+  said: Said,
+  gone: ReadonlySet<string>,
+): Judged {
+  const unsaid = [...inForce.keys()].filter(name => !said.has(name));
+  return brake(
+    inForce,
+    new Map([...said, ...unsaid.map(name => [name, undefined] as const)]),
+    gone,
+  );
+}
+function saying(...each: (readonly [Upstream, ...string[]])[]): Said {
   return new Map(
     each.map(([said, ...withdrawn]) => [
       said.name,
@@ -48,91 +64,99 @@ function saying(...each: (readonly [Upstream, ...string[]])[]): Map<UpstreamName
     ]),
   );
 }
-function names({ upstreams }: Braked, service: string): string[] | undefined {
-  return upstreams
+function names(judged: Judged, service: string): string[] | undefined {
+  return judged
     .get(upstreamName(`${service}.shop.svc.clusterset.local`, 80))
-    ?.endpoints.map(({ workload }) => workload);
+    ?.upstream?.endpoints.map(({ workload }) => workload);
+}
+function inForce(judged: Judged): Map<UpstreamName, Upstream> {
+  return table(...[...judged.values()].flatMap(each => each.upstream ?? []));
+}
+function held(judged: Judged): string[] {
+  return [...judged.values()].flatMap(each => each.held).map(({ workload }) => workload);
 }
 
 describe('the brake of a proxy', () => {
   const four = table(upstream('cart', 'a', 'b', 'c', 'd'));
 
   it('lets half of an upstream go without a word', () => {
-    const braked = brake(four, saying([upstream('cart', 'a', 'b')]), NONE);
+    const braked = brakeAll(four, saying([upstream('cart', 'a', 'b')]), NONE);
     expect(names(braked, 'cart')).to.deep.equal(['a', 'b']);
-    expect(braked.held.size).to.equal(0);
+    expect(held(braked)).to.deep.equal([]);
   });
 
   it('keeps what more than half of an upstream lost without a word', () => {
-    const braked = brake(four, saying([upstream('cart', 'a')]), NONE);
+    const braked = brakeAll(four, saying([upstream('cart', 'a')]), NONE);
     expect(names(braked, 'cart')).to.deep.equal(['a', 'b', 'c', 'd']);
-    expect([...braked.held.values()].flat().map(({ workload }) => workload)).to.deep.equal([
-      'b',
-      'c',
-      'd',
-    ]);
+    expect(held(braked)).to.deep.equal(['b', 'c', 'd']);
   });
 
   it('lets everything go that was withdrawn on purpose', () => {
-    const braked = brake(four, saying([upstream('cart'), 'a', 'b', 'c', 'd']), NONE);
+    const braked = brakeAll(four, saying([upstream('cart'), 'a', 'b', 'c', 'd']), NONE);
     expect(names(braked, 'cart')).to.deep.equal([]);
-    expect(braked.held.size).to.equal(0);
+    expect(held(braked)).to.deep.equal([]);
   });
 
   it('judges only the part of a loss that was not withdrawn', () => {
-    const braked = brake(four, saying([upstream('cart'), 'a', 'b']), NONE);
+    const braked = brakeAll(four, saying([upstream('cart'), 'a', 'b']), NONE);
     expect(names(braked, 'cart')).to.deep.equal([]);
   });
 
   it('takes newcomers at once beside what it keeps, so that a replacement loses nobody', () => {
-    const braked = brake(four, saying([upstream('cart', 'x', 'y')]), NONE);
+    const braked = brakeAll(four, saying([upstream('cart', 'x', 'y')]), NONE);
     expect(names(braked, 'cart')).to.have.members(['a', 'b', 'c', 'd', 'x', 'y']);
   });
 
   it('gives up a kept endpoint that cannot be reached', () => {
     const said = saying([upstream('cart', 'a')]);
-    const first = brake(four, said, NONE);
+    const first = brakeAll(four, said, NONE);
     const name = upstream('cart').name;
     const gone = new Set(['b', 'c'].map(each => endpointKey(name, hashOf(each))));
-    expect(names(brake(first.upstreams, said, gone), 'cart')).to.deep.equal(['a']);
+    expect(names(brakeAll(inForce(first), said, gone), 'cart')).to.deep.equal(['a']);
   });
 
   it('keeps what it keeps for as long as the agent says the same', () => {
     const said = saying([upstream('cart', 'a')]);
-    const again = brake(brake(four, said, NONE).upstreams, said, NONE);
+    const again = brakeAll(inForce(brakeAll(four, said, NONE)), said, NONE);
     expect(names(again, 'cart')).to.deep.equal(['a', 'b', 'c', 'd']);
   });
 
   it('is done as soon as the agent names everything again', () => {
-    const first = brake(four, saying([upstream('cart', 'a')]), NONE);
-    const healed = brake(first.upstreams, saying([upstream('cart', 'a', 'b', 'c', 'd')]), NONE);
-    expect(healed.held.size).to.equal(0);
+    const first = brakeAll(four, saying([upstream('cart', 'a')]), NONE);
+    const healed = brakeAll(inForce(first), saying([upstream('cart', 'a', 'b', 'c', 'd')]), NONE);
+    expect(held(healed)).to.deep.equal([]);
+  });
+
+  it('judges nothing but what it is asked about', () => {
+    const both = table(upstream('cart', 'a'), upstream('web', 'b'));
+    const judged = brake(both, saying([upstream('cart', 'a', 'b')]), NONE);
+    expect([...judged.keys()]).to.deep.equal([upstream('cart').name]);
   });
 
   describe('over all upstreams', () => {
     const three = table(upstream('cart', 'a'), upstream('web', 'b'), upstream('pay', 'c'));
 
     it('keeps those that most of an empty set would take', () => {
-      const braked = brake(three, new Map(), NONE);
-      expect([...braked.upstreams.keys()]).to.have.length(3);
+      const braked = brakeAll(three, new Map(), NONE);
+      expect([...inForce(braked).keys()]).to.have.length(3);
       expect(names(braked, 'cart')).to.deep.equal(['a']);
     });
 
     it('lets a minority go', () => {
-      const braked = brake(three, saying([upstream('cart', 'a')], [upstream('web', 'b')]), NONE);
+      const braked = brakeAll(three, saying([upstream('cart', 'a')], [upstream('web', 'b')]), NONE);
       expect(names(braked, 'pay')).to.equal(undefined);
     });
 
     it('lets those go that had no endpoints left', () => {
       const empty = table(upstream('cart'), upstream('web'), upstream('pay', 'c'));
-      const braked = brake(empty, saying([upstream('pay', 'c')]), NONE);
-      expect([...braked.upstreams.keys()]).to.have.length(1);
+      const braked = brakeAll(empty, saying([upstream('pay', 'c')]), NONE);
+      expect([...inForce(braked).keys()]).to.have.length(1);
     });
 
     it('gives up one whose endpoints cannot be reached', () => {
       const gone = new Set([endpointKey(upstream('cart').name, hashOf('a'))]);
-      expect(names(brake(three, new Map(), gone), 'cart')).to.equal(undefined);
-      expect(names(brake(three, new Map(), gone), 'web')).to.deep.equal(['b']);
+      expect(names(brakeAll(three, new Map(), gone), 'cart')).to.equal(undefined);
+      expect(names(brakeAll(three, new Map(), gone), 'web')).to.deep.equal(['b']);
     });
   });
 });

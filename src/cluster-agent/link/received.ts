@@ -2,8 +2,9 @@
  * What the agent has sent, as resources and as Collections.
  *
  * Each resource is read when it arrives; one that cannot be read is refused by name and the one it would
- * replace stays. An upstream appears once both its cluster and its endpoints are there. The resources
- * themselves are what goes to disk, so a restart reads them exactly as they came.
+ * replace stays. An upstream appears once both its cluster and its endpoints are there. A change costs
+ * what it changes, not what there is: a proxy serves nobody meanwhile. The resources themselves are what
+ * goes to disk, so a restart reads them exactly as they came.
  */
 
 import type { InboundName } from '../../mesh/callers.ts';
@@ -21,6 +22,7 @@ import {
   type Upstream,
   type UpstreamEndpoint,
   type UpstreamName,
+  upstreamName,
 } from '../../mesh/upstream.ts';
 import { DeltaDiscoveryResponse } from '../../wire/generated/envoy/service/discovery/v3/discovery.ts';
 import { parseCallers } from '../../wire/xds/callers.ts';
@@ -65,6 +67,8 @@ export class Received {
   readonly #routes = new Table<string, GatewayRoute>('gateway-routes');
   readonly #peerGateways = new Table<ClusterName, PeerGateways>('peer-gateways');
   readonly #bundles = new Table<TrustDomain, TrustBundle>('bundles');
+  /** There are hosts that are in force although they are no longer said. */
+  #keepsHosts = false;
 
   /** `root` stands for our own trust domain until the agent sends its bundles. */
   constructor(kind: 'sidecar' | 'gateway', root: TrustBundle) {
@@ -86,7 +90,7 @@ export class Received {
   foundUnreachable(upstream: UpstreamName, endpoint: EndpointHash): void {
     if (this.#held.get(upstream)?.some(({ hash }) => hash === endpoint) !== true) return;
     this.#unreachable.add(endpointKey(upstream, endpoint));
-    this.#publish();
+    this.#publishUpstreams([]);
   }
 
   get hosts(): Collection<string, UpstreamName> {
@@ -119,7 +123,10 @@ export class Received {
   /** Returns what is wrong with the resources it refused; the others are in force. */
   apply(type: ResourceType, response: DeltaDiscoveryResponse): string[] {
     const problems = this.#store(type, response);
-    this.#publish();
+    this.#publish(type, [
+      ...response.resources.map(({ name }) => name),
+      ...response.removedResources,
+    ]);
     return problems;
   }
 
@@ -150,7 +157,7 @@ export class Received {
       const [problem] = this.#store(type, { ...response, resources: ofType });
       if (problem !== undefined) throw new Error(problem);
     }
-    this.#publish();
+    for (const type of RESOURCE_ORDER) this.#publish(type, this.#rows(type).keys());
   }
 
   #store(type: ResourceType, response: DeltaDiscoveryResponse): string[] {
@@ -183,9 +190,13 @@ export class Received {
       case 'secret':
         this.#secrets.set(name, parseBundles(bytes));
         return;
-      case 'cluster':
-        this.#clusters.set(name, parseCluster(bytes));
+      case 'cluster': {
+        const cluster = parseCluster(bytes);
+        if (cluster.name !== name)
+          throw new Error(`cluster "${name}" calls itself "${cluster.name}"`);
+        this.#clusters.set(name, cluster);
         return;
+      }
       case 'load-assignment':
         if (this.#kind === 'sidecar') {
           this.#assignments.set(name, parseLoadAssignment(bytes));
@@ -219,64 +230,105 @@ export class Received {
     }
   }
 
-  #publish(): void {
-    this.#callers.replaceAll(this.#callersByName.values());
-    // Bundles first: who may be spoken to is known before there is somebody to speak to.
-    const bundles = [...this.#secrets.values()].flat();
-    if (this.#secrets.size > 0) {
-      this.#bundles.replaceAll(bundles.map(bundle => [bundle.trustDomain, bundle]));
+  /** `names`: the resources that came or went. */
+  #publish(type: ResourceType, names: Iterable<string>): void {
+    switch (type) {
+      case 'extension-config':
+        this.#callers.replaceAll(this.#callersByName.values());
+        return;
+      case 'secret':
+        if (this.#secrets.size > 0) {
+          const bundles = [...this.#secrets.values()].flat();
+          this.#bundles.replaceAll(bundles.map(bundle => [bundle.trustDomain, bundle]));
+        }
+        return;
+      case 'cluster':
+      case 'load-assignment':
+        if (this.#kind === 'sidecar') this.#publishUpstreams(names);
+        else {
+          this.#peerGateways.replaceAll(
+            [...this.#peers.values()].map(peer => [peer.cluster, peer]),
+          );
+          this.#publishRoutes();
+        }
+        return;
+      case 'listener':
+        this.#publishRoutes();
+        return;
+      case 'route-configuration':
+        this.#publishHosts();
+        return;
     }
-    this.#publishUpstreams();
-    const hosts = new Map([...this.#hostRoutes.values()].flatMap(each => each.hosts));
-    // Whoever takes a service back leaves its upstream without endpoints first.
-    for (const [host, name] of this.#hosts.entries()) {
-      const isServed = (this.#upstreams.get(name)?.endpoints.length ?? 0) > 0;
-      if (isServed && !hosts.has(host)) hosts.set(host, name);
-    }
-    this.#hosts.replaceAll(hosts);
-    this.#peerGateways.replaceAll([...this.#peers.values()].map(peer => [peer.cluster, peer]));
-    this.#routes.replaceAll(
-      [...this.#chains.values()].flat().flatMap(({ sni, cluster }) => {
-        const endpoints = this.#gatewayEndpoints.get(cluster);
-        return endpoints === undefined ? [] : [[sni, { sni, endpoints }] as const];
-      }),
-    );
   }
 
   /** As said, but for what a sudden loss may not take (mesh/shrinkage.ts). */
-  #publishUpstreams(): void {
-    const said = new Map<UpstreamName, SaidUpstream>();
-    for (const cluster of this.#clusters.values()) {
-      const upstream = this.#assemble(cluster);
-      if (upstream === undefined) continue;
-      const assignment = this.#assignments.get(cluster.name);
-      // Named, but not with an identity that may answer: that is meant, too.
-      const named = assignment?.endpoints.map(({ hash }) => hash) ?? [];
-      const withdrawn = new Set([...named, ...(assignment?.withdrawn ?? [])]);
-      said.set(upstream.name, { upstream, withdrawn });
+  #publishUpstreams(names: Iterable<string>): void {
+    const said = new Map<UpstreamName, SaidUpstream | undefined>();
+    // What is held is judged with whatever changes.
+    for (const name of [...names, ...this.#held.entries().keys()]) {
+      const parsed = parseUpstreamName(name);
+      if (parsed === undefined) continue;
+      said.set(upstreamName(parsed.host, parsed.port), this.#assemble(name, parsed));
     }
-    const { upstreams, held } = brake(this.#upstreams.entries(), said, this.#unreachable);
-    this.#upstreams.replaceAll(upstreams);
-    this.#held.replaceAll(held);
-    if (held.size === 0) this.#unreachable.clear();
+    const judged = [...brake(this.#upstreams.entries(), said, this.#unreachable)];
+    this.#upstreams.apply(
+      judged.map(([key, { upstream: value }]) =>
+        value === undefined ? { kind: 'delete', key } : { kind: 'put', key, value },
+      ),
+    );
+    this.#held.apply(
+      judged.map(([key, { held: value }]) =>
+        value.length === 0 ? { kind: 'delete', key } : { kind: 'put', key, value },
+      ),
+    );
+    if (this.#held.entries().size === 0) this.#unreachable.clear();
+    if (this.#keepsHosts) this.#publishHosts();
   }
 
   /** An endpoint whose identity the cluster does not list may not answer for it, and is left out. */
-  #assemble(cluster: XdsCluster): Upstream | undefined {
-    const assignment = this.#assignments.get(cluster.name);
-    if (cluster.kind !== 'upstream' || assignment === undefined) return undefined;
-    const { name, protocol, policy, identities } = cluster;
-    const parsed = parseUpstreamName(name);
-    if (parsed === undefined) return undefined;
+  #assemble(
+    name: string,
+    parsed: { readonly host: string; readonly port: number },
+  ): SaidUpstream | undefined {
+    const cluster = this.#clusters.get(name);
+    const assignment = this.#assignments.get(name);
+    if (cluster?.kind !== 'upstream' || assignment === undefined) return undefined;
+    const { protocol, policy, identities } = cluster;
     const allowed = new Set(identities);
-    return {
-      name,
+    const upstream = {
+      name: cluster.name,
       ...parsed,
       protocol,
       policy,
       overprovisioning: assignment.overprovisioning,
       endpoints: assignment.endpoints.filter(({ spiffeId }) => allowed.has(spiffeId)),
     };
+    // Named, but not with an identity that may answer: that is meant, too.
+    const named = assignment.endpoints.map(({ hash }) => hash);
+    return { upstream, withdrawn: new Set([...named, ...(assignment.withdrawn ?? [])]) };
+  }
+
+  /** Whoever takes a service back leaves its upstream without endpoints first; until then its host stays. */
+  #publishHosts(): void {
+    const hosts = new Map([...this.#hostRoutes.values()].flatMap(each => each.hosts));
+    const said = hosts.size;
+    for (const [host, name] of this.#hosts.entries()) {
+      const isServed = (this.#upstreams.get(name)?.endpoints.length ?? 0) > 0;
+      if (isServed && !hosts.has(host)) hosts.set(host, name);
+    }
+    this.#keepsHosts = hosts.size > said;
+    this.#hosts.replaceAll(hosts);
+  }
+
+  #publishRoutes(): void {
+    this.#routes.replaceAll(
+      [...this.#chains.values()].flat().flatMap(({ sni, cluster }) => {
+        const endpoints = this.#gatewayEndpoints.get(cluster);
+        if (endpoints === undefined) return [];
+        const before = this.#routes.get(sni);
+        return [[sni, before?.endpoints === endpoints ? before : { sni, endpoints }] as const];
+      }),
+    );
   }
 
   #rows(type: ResourceType): Map<string, XdsResource> {
